@@ -16,8 +16,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { nameBeside } from './temporary-names';
 
 export type Content = string | Uint8Array;
@@ -28,9 +28,8 @@ export async function writeDurably(
   content: Content | AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const temporary = nameBeside(path);
-  await mkdir(dirname(path), { recursive: true });
   try {
-    const file = await open(temporary, 'wx');
+    const file = await createFile(temporary);
     try {
       await writeFile(file, content);
       await file.sync();
@@ -43,6 +42,17 @@ export async function writeDurably(
     throw naming(path, error);
   }
   await syncFolder(dirname(path));
+}
+
+/** A new file; its folder is almost always there, and need not be asked for each time. */
+async function createFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await mkdir(dirname(path), { recursive: true });
+    return open(path, 'wx');
+  }
 }
 
 /** Writes a value as indented JSON. */
@@ -61,6 +71,22 @@ export function writeDurablySync(path: string, content: Content, first?: () => v
     first?.();
     renameSync(temporary, path);
   });
+}
+
+/**
+ * Writes files under their own names into a new folder, which is still unknown to others, so that
+ * the folder needs to be synced only once.
+ */
+export function fillFolderSync(folder: string, files: Readonly<Record<string, Content>>): void {
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(folder, name);
+    try {
+      createSyncedFile(path, content);
+    } catch (error) {
+      throw naming(path, error);
+    }
+  }
+  syncFolderSync(folder);
 }
 
 /**
@@ -124,17 +150,21 @@ function putInPlace(path: string, content: Content, place: (temporary: string) =
   const temporary = nameBeside(path);
   mkdirSync(dirname(path), { recursive: true });
   try {
-    const file = openSync(temporary, 'wx');
-    try {
-      writeFileSync(file, content);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
+    createSyncedFile(temporary, content);
     place(temporary);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw naming(path, error);
   }
   syncFolderSync(dirname(path));
+}
+
+function createSyncedFile(path: string, content: Content): void {
+  const file = openSync(path, 'wx');
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }

@@ -16,7 +16,13 @@ export const LATER_FIELDS = {
     'unfrozen_tensors',
     'padded_tokens',
   ],
-  prune: ['scoring_batch', 'keeps_removed_weights', 'keeps_scoring_gradients', 'repeats'],
+  prune: [
+    'scoring_batch',
+    'keeps_removed_weights',
+    'keeps_scoring_gradients',
+    'repeats',
+    'scoring_head',
+  ],
   train: ['optimizer', 'accumulated_batches', 'loss_parts'],
 } as const;
 

@@ -128,6 +128,24 @@ export const PRUNERS = defineVocabulary<Pruner, PrunerRow>()({
     unpublished: 'it is not in the published code',
     zeroUp: { refused: 'all scores of down would be 0' },
   },
+  fisher: {
+    ...PLAIN,
+    proto: Pruner.PRUNER_FISHER,
+    score: 'Σ gᵢ², gᵢ being the gradient of one row',
+    paper: 'Sung et al. 2021 (FISH)',
+    uses: ['scoring_rows', 'rounds'],
+    unpublished: 'it is not in the published code',
+    zeroUp: { refused: 'all scores of down would be 0' },
+  },
+  skeleton: {
+    ...PLAIN,
+    proto: Pruner.PRUNER_SKELETON,
+    score: '−g · w',
+    paper: 'Mozer & Smolensky 1989',
+    uses: ['scoring_rows', 'rounds'],
+    unpublished: 'it is not in the published code',
+    zeroUp: { refused: 'all scores would be 0' },
+  },
 });
 
 export type PrunerName = keyof typeof PRUNERS;

@@ -2,6 +2,7 @@
 import type { OnProgress } from '../base/progress';
 import { plural } from '../base/plural';
 import { dataWarnings, describeOverlap, overlapsMuch } from '../sweep/data-warnings';
+import { listTaskDatasets } from '../sweep/lookup';
 import type { PlannedDataset } from '../sweep/types';
 import { findFamily, nameBenchmarks } from '../tasks/registry';
 
@@ -11,10 +12,11 @@ const LISTED = 6;
 
 /** `note` follows the list of tasks. */
 export function sayData(
-  datasets: readonly PlannedDataset[],
+  planned: readonly PlannedDataset[],
   note: string,
   onProgress: OnProgress,
 ): void {
+  const datasets = listTaskDatasets(planned);
   onProgress('✓', 'data', `${datasets.map(describeDataset).join(', ')}${note}`);
   for (const dataset of datasets) {
     const labels = describeClasses(dataset) ?? describeRange(dataset);
@@ -23,6 +25,8 @@ export function sayData(
   for (const text of datasets.flatMap(leftOutNotes)) onProgress('!', 'data', text);
   for (const text of datasets.flatMap(smallOverlaps)) onProgress('·', 'data', text);
   for (const warning of datasets.flatMap(dataWarnings)) onProgress('!', 'data', warning);
+  const heldOut = planned.filter(({ held_out }) => held_out !== undefined);
+  if (heldOut.length > 0) onProgress('·', 'held out', heldOut.map(describeHeldOut).join(', '));
   const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
   if (demo.length > 0) {
     const reason = 'no --data-dir, no SA_ORCH_DATA, and the hub is unreachable';
@@ -37,6 +41,14 @@ function describeDataset({ task, kind, splits, source }: PlannedDataset): string
     train.rows < train.of ? `${count(train.rows)} of ${count(train.of)}` : count(train.rows);
   const noun = findFamily(kind).words.nameRows(train);
   return `${task} ${rows} ${source === 'demo' ? 'demo ' : ''}${noun}`;
+}
+
+/** `mrpc 367 of 3,668 training rows, for the search`. */
+function describeHeldOut({ task, splits }: PlannedDataset): string {
+  const [train, held] = ['train', 'validation'].map(
+    (name) => splits.find((split) => split.name === name)?.rows ?? 0,
+  ) as [number, number];
+  return `${task} ${count(held)} of ${count(train + held)} training rows, for the search`;
 }
 
 /** `billing 386 / 120, shipping 2 / 0 (train / validation)`; null without classes. */

@@ -60,6 +60,7 @@ export interface RunOptions extends PlaceOptions, ServiceOptions, PublishedOptio
   structure?: string;
   scope?: string;
   scoringRows?: number;
+  scoringHead?: string;
   pruneDatasetRatio?: number;
   rounds?: number;
   compressionSchedule?: string;

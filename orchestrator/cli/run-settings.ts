@@ -21,6 +21,8 @@ import { resolveSeedFlags } from './seed-flags';
 
 /** The flag of each field that has a different name. */
 const FLAGS: Record<string, string> = {
+  'compare[0].scoring': '--scoring-head',
+  'compare[0].scoring.head': '--scoring-head',
   'tasks[0]': '--task',
   'seeds[0]': '--seed',
   'adapter.kind': '--adapter',
@@ -172,6 +174,7 @@ function buildSettings({ options, task, program, pasted }: Read): Settings {
         structure: options.structure,
         scope: pruned ? options.scope : undefined,
         scoring_rows: readScoringRowsFor(options, task),
+        scoring: options.scoringHead === undefined ? undefined : { head: options.scoringHead },
         schedule: options.compressionSchedule,
         control: chooseControl(options),
         reinitialize: official && options.reinitialize === false ? undefined : options.reinitialize,

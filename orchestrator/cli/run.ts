@@ -5,6 +5,7 @@ import { NAMED_STRUCTURES } from '../../common/vocabulary/mask-structures';
 import { PRUNE_SCHEDULE_NAMES } from '../../common/vocabulary/prune-schedules';
 import { PRUNE_SCOPE_NAMES } from '../../common/vocabulary/prune-scopes';
 import { listUsersOf, PRUNER_NAMES } from '../../common/vocabulary/pruners';
+import { SCORING_HEAD_CHOICES } from '../../common/vocabulary/scoring-heads';
 import { UserError } from '../base/errors';
 import { joinOr } from '../base/join-or';
 import { COMPAT_NAMES } from '../config/compat';
@@ -199,6 +200,12 @@ function addPruneFlags(command: Command): void {
       '--scoring-rows <n>',
       `number of training rows that a score of ${joinOr(listUsersOf('scoring_rows'))} uses`,
       parseInteger,
+    )
+    .addOption(
+      new Option(
+        '--scoring-head <name>',
+        'score with the head as it is drawn, or with its bias at the prior of the labels',
+      ).choices(SCORING_HEAD_CHOICES),
     )
     .option('--prune-dataset-ratio <n>', 'the same, per output of the task', parseInteger)
     .option('--rounds <n>', `number of rounds for ${joinOr(listUsersOf('rounds'))}`, parseInteger)

@@ -8,7 +8,7 @@ import { ATTENTION_MODULE_NAMES } from '../../common/vocabulary/attention-module
 import { FFN_MODULE_NAMES } from '../../common/vocabulary/ffn-modules';
 import { PREFIX_USES } from '../../common/vocabulary/prefix-uses';
 import { listWords } from '../../common/vocabulary/vocabulary';
-import { choice, list, map, positive, whole } from './schema-parts';
+import { axes, choice, map, positive, whole } from './schema-parts';
 
 export const width = whole(1, 65536);
 
@@ -49,27 +49,11 @@ function checkModules(
   }
 }
 
-export const adapter = map(adapterKeys).partial().superRefine(checkModules);
+/** Each key may be a list. */
+export const adapterAxes = map(axes(adapterKeys)).superRefine(checkModules);
 
-/** In a line of `compare` each adapter key may be a list. */
-export const adapterChoices = map({
-  kind: list(adapterKeys.kind),
-  attention: list(adapterKeys.attention),
-  ffn: list(adapterKeys.ffn),
-  bottleneck: list(adapterKeys.bottleneck),
-  attention_bottleneck: list(adapterKeys.attention_bottleneck),
-  ffn_bottleneck: list(adapterKeys.ffn_bottleneck),
-  scale: list(adapterKeys.scale),
-  norm: list(adapterKeys.norm),
-  activation: list(adapterKeys.activation),
-  init: list(adapterKeys.init),
-  init_std: list(adapterKeys.init_std),
-  lora_alpha: list(adapterKeys.lora_alpha),
-  prefix_hidden: list(adapterKeys.prefix_hidden),
-  prefix_use: list(adapterKeys.prefix_use),
-  learned_scale: list(adapterKeys.learned_scale),
-})
-  .partial()
-  .superRefine(checkModules);
-
-export type AdapterKeys = z.output<typeof adapter>;
+export type AdapterAxes = z.output<typeof adapterAxes>;
+/** The same with a single value of each. */
+export type AdapterKeys = {
+  [Key in keyof AdapterAxes]: NonNullable<AdapterAxes[Key]>[number] | undefined;
+};

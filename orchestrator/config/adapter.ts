@@ -5,7 +5,7 @@ import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import type { ModuleRow } from '../../common/vocabulary/module-row';
 import { hasBottleneck, hasLora, hasMatrices, hasVirtualTokens } from '../sweep/adapters';
 import type { AdapterConfig } from '../sweep/types';
-import type { AdapterKeys } from './adapter-schema';
+import type { AdapterAxes, AdapterKeys } from './adapter-schema';
 import type { Compat } from './compat';
 import { DEFAULT_ADAPTER, DEFAULT_ADAPTER_KIND, OFFICIAL_LORA } from './defaults';
 
@@ -13,7 +13,7 @@ import { DEFAULT_ADAPTER, DEFAULT_ADAPTER_KIND, OFFICIAL_LORA } from './defaults
  * A later `bottleneck` applies to both modules and replaces an earlier width of either. A later
  * `kind` replaces earlier modules.
  */
-export function mergeAdapter(base: AdapterKeys, over: AdapterKeys): AdapterKeys {
+export function mergeAdapter(base: AdapterAxes, over: AdapterAxes): AdapterAxes {
   const kept = { ...base };
   if (over.bottleneck !== undefined) {
     delete kept.attention_bottleneck;

@@ -22,15 +22,19 @@ export function checkFamilySettings(
   settings: SweepSettings,
   tasks: readonly FoundTask[],
   config: SweepConfig,
-  whereIs: (path: readonly string[]) => string,
+  whereIs: (path: readonly PropertyKey[]) => string,
 ): Problem[] {
   const problems: Problem[] = [];
-  const refuse = (path: readonly string[], reason: string) =>
+  const refuse = (path: readonly PropertyKey[], reason: string) =>
     problems.push({ where: whereIs(path), message: `${formatPath(path)}: ${reason}` });
   for (const family of FAMILIES) {
     const others = tasks.filter(({ kind }) => findFamily(kind) !== family);
     if (others.length === tasks.length) {
-      for (const path of family.settings.refusedElsewhere.filter(
+      const paths = [
+        ...family.settings.refusedElsewhere,
+        ...listLineKeys(settings, Object.keys(family.settings.trainKeys)),
+      ];
+      for (const path of paths.filter(
         (path) =>
           isWritten(settings, path) &&
           !(settings.compat === 'official' && path.at(-1) === 'label_smoothing'),
@@ -56,6 +60,11 @@ export function checkFamilySettings(
     if (contradiction !== null) refuse(contradiction.path, contradiction.reason);
   }
   return problems;
+}
+
+/** Where lines of `compare` may have these keys of `train`. */
+function listLineKeys({ compare = [] }: SweepSettings, keys: readonly string[]): PropertyKey[][] {
+  return compare.flatMap((_, i) => keys.map((key) => ['compare', i, 'train', key]));
 }
 
 function nameKinds({ kinds }: TaskFamily): string {

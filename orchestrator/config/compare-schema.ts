@@ -15,8 +15,9 @@ import {
   type PrunerKey,
   type PrunerName,
 } from '../../common/vocabulary/pruners';
+import { SCORING_HEAD_CHOICES } from '../../common/vocabulary/scoring-heads';
 import { joinOr } from '../base/join-or';
-import { adapterChoices, width } from './adapter-schema';
+import { adapterAxes, width } from './adapter-schema';
 import type { Compat } from './compat';
 import {
   choice,
@@ -29,6 +30,7 @@ import {
   positive,
   whole,
 } from './schema-parts';
+import { lineTrain } from './train-schema';
 
 const N_OF_M =
   'N:M in quotes, for example "2:4": N of each M neighbouring weights are kept, with 1 ≤ N < ' +
@@ -58,6 +60,7 @@ const lineKeys = (compat: Compat) =>
     large_sparse: map({ bottleneck: list(width) }).optional(),
     scope: list(choice(PRUNE_SCOPE_NAMES)).optional(),
     scoring_rows: list(count).optional(),
+    scoring: map({ head: list(choice(SCORING_HEAD_CHOICES)).optional() }).optional(),
     temperature: list(positive).optional(),
     rounds: list(whole(1, 10000)).optional(),
     schedule: list(choice(PRUNE_SCHEDULE_NAMES)).optional(),
@@ -69,7 +72,8 @@ const lineKeys = (compat: Compat) =>
     repeats: whole(1, 10000).optional(),
     reinitialize: list(z.boolean({ error: 'true or false' })).optional(),
     bottleneck: list(width).optional(),
-    adapter: adapterChoices.optional(),
+    adapter: adapterAxes.optional(),
+    train: lineTrain.optional(),
   });
 
 export type CompareKeys = z.output<ReturnType<typeof lineKeys>>;
@@ -181,6 +185,8 @@ function checkUsed(line: CompareKeys, compat: Compat, problem: Problem): void {
     if (line[key] !== undefined && !used(key))
       problem(key, `left out if no pruner is ${joinOr(listUsersOf(key))}`);
   }
+  if (line.scoring !== undefined && !used('scoring_rows'))
+    problem('scoring', `left out if no pruner is ${joinOr(listUsersOf('scoring_rows'))}`);
   if (!used('rounds') && line.progressive === undefined && compat === 'none') {
     const without =
       `if no pruner is ${joinOr(listUsersOf('rounds'))}: ` +
@@ -194,6 +200,8 @@ function checkUsed(line: CompareKeys, compat: Compat, problem: Problem): void {
 }
 
 function checkProgressive(line: CompareKeys, problem: Problem): void {
+  if (line.scoring !== undefined)
+    problem('scoring', 'left out if progressive is given: the head is the trained one then');
   if (line.rounds === undefined)
     problem(
       'rounds',
@@ -224,6 +232,9 @@ function checkOfficial(line: CompareKeys, problem: Problem): void {
     problem('pruner', `without ${unpublished} ${under}: ${PRUNERS[unpublished].unpublished}`);
   if (line.temperature !== undefined)
     problem('temperature', `left out ${under}: the published code sets one but does not use it`);
+  if (line.scoring !== undefined) {
+    problem('scoring', `left out ${under}: the published code scores with the head as it is drawn`);
+  }
   if (line.large_sparse !== undefined) {
     problem(
       'large_sparse',

@@ -22,6 +22,9 @@ export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', PrecisionName>> 
   cuda: 'bf16',
 };
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];
+/** Of a search: two tell a good value from a bad one, and leave most of the time to the table. */
+export const DEFAULT_SEARCH_SEEDS: readonly number[] = [101, 102];
+export const DEFAULT_HOLD_OUT = 0.1;
 export const DEFAULT_SCOPE: PruneScopeName = 'global';
 /**
  * Training rows behind the gradient that weights are scored by: enough that no single row decides a

@@ -5,7 +5,8 @@ import { dirname, resolve } from 'node:path';
 import type { OwnTask } from '../tasks/family';
 import { findFamily, publishedTask } from '../tasks/registry';
 import { mergeTrain } from './merge-settings';
-import type { DescribedTask, NamedTask, TrainKeys } from './task-schema';
+import type { DescribedTask, NamedTask } from './task-schema';
+import type { TrainKeys } from './train-schema';
 
 /** A resolved task, whose training settings have no defaults yet. */
 export interface FoundTask {

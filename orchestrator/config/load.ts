@@ -1,12 +1,13 @@
 import type { z } from 'zod';
 import { checkCompare } from './check-compare';
 import { checkFamilySettings } from './check-family-settings';
+import { checkSearch } from './check-search';
 import { ConfigError, type Problem } from '../base/errors';
 import { findTasks } from './find-tasks';
 import { isWritten, mergeSettings } from './merge-settings';
 import { describeIssues, type DocumentProblem } from './problems';
 import { readYaml } from './read-yaml';
-import { completeConfig } from './resolve';
+import { completeConfig, completeSearch } from './resolve';
 import {
   documentSchema,
   settingsSchema,
@@ -103,8 +104,7 @@ function buildConfig(
         : [...tasksPath, written.indexOf(task)],
     ),
   );
-  const config = completeConfig(name, file, { ...settings, tasks }, profile, profiles, nameOrigin);
-  const whereWritten = (path: readonly string[]) => {
+  const whereWritten = (path: readonly PropertyKey[]) => {
     if (isWritten(over, path)) return 'command line';
     return whereIs(
       profile !== null && isWritten(profiles[profile], path)
@@ -112,6 +112,11 @@ function buildConfig(
         : path,
     );
   };
+  const search = completeSearch(settings.search);
+  const ofSearch = checkSearch(settings, tasks, search, whereWritten);
+  if (ofSearch.length > 0) throw new ConfigError(ofSearch);
+  const all = { ...settings, tasks, search };
+  const config = completeConfig(name, file, all, profile, profiles, nameOrigin);
   const found = [
     ...checkCompare(config.compare),
     ...checkFamilySettings(settings, tasks, config, whereWritten),

@@ -2,11 +2,12 @@
 import { FAMILIES } from '../tasks/registry';
 import { mergeAdapter } from './adapter';
 import type { SweepSettings } from './schema';
-import type { TrainKeys } from './task-schema';
+import { isMap } from './schema-parts';
+import type { TrainKeys } from './train-schema';
 
 /**
- * Merges `over` over `base`: maps (adapter, train and those of the task families) key by key,
- * everything else as a whole.
+ * Merges `over` over `base`: maps (adapter, train, search and those of the task families) key by
+ * key, everything else as a whole.
  */
 export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
   return {
@@ -19,6 +20,13 @@ export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSe
         : (over.adapter ?? base.adapter),
     train:
       base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
+    // null says that there is none.
+    search:
+      base.search && over.search
+        ? { ...base.search, ...over.search }
+        : over.search === undefined
+          ? base.search
+          : over.search,
   };
 }
 
@@ -35,10 +43,6 @@ function mergeFamilySettings(
   );
 }
 
-function isMap(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** A later length in epochs replaces one in steps, and vice versa. */
 export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
   const kept = { ...base };
@@ -50,9 +54,11 @@ export function mergeTrain(base: TrainKeys, over: TrainKeys): TrainKeys {
 }
 
 /** Whether the settings have a value at a path. */
-export function isWritten(settings: unknown, path: readonly string[]): boolean {
+export function isWritten(settings: unknown, path: readonly PropertyKey[]): boolean {
   return (
-    path.reduce((value, key) => (value as Record<string, unknown> | undefined)?.[key], settings) !==
-    undefined
+    path.reduce(
+      (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+      settings,
+    ) !== undefined
   );
 }

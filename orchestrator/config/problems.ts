@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { suggestion } from '../base/suggest';
+import { isMap } from './schema-parts';
 
 type Path = readonly PropertyKey[];
 
@@ -83,10 +84,6 @@ function valueAt(path: Path, document: unknown): unknown {
     (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
     document,
   );
-}
-
-function isMap(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** `compare[1].sparsity`; `the file` for the whole document. */

@@ -2,18 +2,21 @@ import type { AdapterConfig } from '../sweep/types';
 import type { TaskFamily } from '../tasks/family';
 import { FAMILIES, findFamily, type FamilySettings } from '../tasks/registry';
 import { completeAdapter, mergeAdapter } from './adapter';
-import type { AdapterKeys } from './adapter-schema';
+import type { AdapterAxes, AdapterKeys } from './adapter-schema';
 import type { CompareKeys } from './compare-schema';
 import type { Compat } from './compat';
 import * as defaults from './defaults';
+import { expandTrain } from './expand-train';
 import { mergeTrain } from './merge-settings';
+import { multiply } from './multiply';
 import type { FoundTask } from './find-tasks';
 import type { SweepDocument, SweepSettings } from './schema';
-import type { CompareLine, SweepConfig, TrainSettings } from './sweep-config';
-import type { TrainKeys } from './task-schema';
+import type { SearchKeys } from './search-schema';
+import type { CompareLine, SweepConfig, SweepSearch, TrainSettings } from './sweep-config';
+import type { TrainValues } from './train-schema';
 
-/** Fills in defaults, and leaves out keys that are no part of a trial or of other task families. */
-function completeTrain(keys: TrainKeys, { settings }: TaskFamily, compat: Compat): TrainSettings {
+/** Fills in defaults, and leaves out keys of other task families. */
+function completeTrain(keys: TrainValues, { settings }: TaskFamily, compat: Compat): TrainSettings {
   const { epochs, steps, accumulated_batches, loss_parts, ...rest } = keys;
   const official = compat === 'official';
   const standard = {
@@ -36,24 +39,23 @@ function completeTrain(keys: TrainKeys, { settings }: TaskFamily, compat: Compat
 }
 
 /** Labels of any task may be smoothed there, and are not unless that is asked for. */
-function publishedTrainDefaults(keys: TrainKeys, ofFamily: object): Partial<TrainSettings> {
+function publishedTrainDefaults(keys: TrainValues, ofFamily: object): Partial<TrainSettings> {
   const smooths = 'label_smoothing' in ofFamily || 'label_smoothing' in keys;
   return { ...defaults.PUBLISHED_TRAIN, ...(smooths ? { label_smoothing: 0 } : {}) };
 }
 
-/** Every adapter of a line: the product of its lists, the last key varying fastest. */
-function lineAdapters(base: AdapterKeys, line: CompareKeys, compat: Compat): AdapterConfig[] {
+/** Every adapter of a line: the product of the sweep's lists, and then that of its own. */
+function lineAdapters(base: AdapterAxes, line: CompareKeys, compat: Compat): AdapterConfig[] {
   const bottleneck = line.large_sparse?.bottleneck ?? line.bottleneck;
-  const lists = { ...line.adapter, ...(bottleneck ? { bottleneck } : {}) };
-  let overrides: AdapterKeys[] = [{}];
-  for (const [key, values] of Object.entries(lists)) {
-    overrides = overrides.flatMap((chosen) => values.map((value) => ({ ...chosen, [key]: value })));
-  }
-  return overrides.map((over) => completeAdapter(mergeAdapter(base, over), compat));
+  const own: AdapterAxes = { ...line.adapter, ...(bottleneck ? { bottleneck } : {}) };
+  const merged = mergeAdapter(base, own);
+  const ofSweep = Object.entries(merged).filter(([key]) => !(key in own));
+  const lists = Object.fromEntries([...ofSweep, ...Object.entries(own)]);
+  return multiply<unknown>(lists).map((keys) => completeAdapter(keys as AdapterKeys, compat));
 }
 
 function completeLine(
-  base: AdapterKeys,
+  base: AdapterAxes,
   line: CompareKeys,
   origin: string,
   compat: Compat,
@@ -73,6 +75,7 @@ function completeLine(
     large_sparse: line.large_sparse !== undefined,
     scope: line.scope ?? [defaults.DEFAULT_SCOPE],
     scoring_rows: line.scoring_rows ?? (official ? null : [defaults.DEFAULT_SCORING_ROWS]),
+    scoring_head: line.scoring?.head ?? ['published'],
     temperature: line.temperature ?? [
       official ? defaults.OFFICIAL_TEMPERATURE : defaults.DEFAULT_TEMPERATURE,
     ],
@@ -86,17 +89,33 @@ function completeLine(
   };
 }
 
+/** Fills in the defaults of a search; null if there is none. */
+export function completeSearch(written: SearchKeys | null | undefined): SweepSearch | null {
+  if (!written) return null;
+  const { over = [], on, seeds, try: attempts = 'grid' } = written;
+  return {
+    over,
+    hold_out: on?.hold_out ?? defaults.DEFAULT_HOLD_OUT,
+    seeds: seeds ?? [...defaults.DEFAULT_SEARCH_SEEDS],
+    random: attempts === 'grid' ? null : attempts.random,
+  };
+}
+
 /** Fills in the defaults of settings that have passed the schema. */
 export function completeConfig(
   name: string,
   file: string | null,
-  settings: Omit<SweepSettings, 'tasks'> & { tasks: FoundTask[] },
+  settings: Omit<SweepSettings, 'tasks' | 'search'> & {
+    tasks: FoundTask[];
+    search: SweepSearch | null;
+  },
   profile: string | null,
   profiles: SweepDocument['profiles'],
   nameOrigin: (line: number) => string,
 ): SweepConfig {
   const train = settings.train ?? {};
-  const adapter = settings.adapter ?? {};
+  const { adapter = {}, compat = 'none', search } = settings;
+  const compare: readonly CompareKeys[] = settings.compare ?? [{ pruner: ['none'] }];
   const ofFamilies = Object.assign(
     {},
     ...FAMILIES.map((family) => family.settings.complete(settings)),
@@ -115,16 +134,19 @@ export function completeConfig(
       const family = findFamily(task.kind);
       const written = mergeTrain(train, task.train);
       return {
-        ...task,
-        train: completeTrain(written, family, settings.compat ?? 'none'),
+        ...{ name: task.name, kind: task.kind, own: task.own },
+        lines: compare.map((line) =>
+          expandTrain(mergeTrain(written, line.train ?? {}), search, (values) =>
+            completeTrain(values, family, compat),
+          ),
+        ),
         max_minutes: written.max_minutes ?? null,
         ...family.settings.chooseForTrials(ofFamilies),
       };
     }),
-    compare: (settings.compare ?? [{ pruner: ['none'] }]).map((line, i) =>
-      completeLine(adapter, line, nameOrigin(i), settings.compat ?? 'none'),
-    ),
+    compare: compare.map((line, i) => completeLine(adapter, line, nameOrigin(i), compat)),
     seeds: settings.seeds ?? [...defaults.DEFAULT_SEEDS],
+    search,
     rows: limit(settings.rows),
     validation_rows: limit(settings.validation_rows),
     max_length: settings.max_length ?? null,

@@ -13,6 +13,20 @@ export function list<T extends z.ZodType>(item: T) {
   );
 }
 
+/** A list whose values are compared with each other. */
+export function axis<T extends z.ZodType>(item: T) {
+  return list(item).refine((values) => new Set(values).size === values.length, {
+    error: 'a list of different values',
+  });
+}
+
+/** Each key as an axis that may be left out. */
+export function axes<Shape extends Record<string, z.ZodType>>(items: Shape) {
+  return Object.fromEntries(
+    Object.entries(items).map(([key, item]) => [key, axis(item).optional()]),
+  ) as { [Key in keyof Shape]: z.ZodOptional<ReturnType<typeof axis<Shape[Key]>>> };
+}
+
 export function choice<const T extends readonly [string, ...string[]]>(words: T) {
   return z.enum(words, { error: `one of ${words.join(', ')}` });
 }
@@ -37,6 +51,10 @@ export function chosenBy<T extends z.ZodType>(choose: (value: unknown) => T) {
     for (const issue of result.error.issues) context.addIssue({ ...issue });
     return z.NEVER;
   });
+}
+
+export function isMap(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function map<T extends z.ZodRawShape>(shape: T) {

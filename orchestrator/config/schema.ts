@@ -2,13 +2,15 @@
 import { z } from 'zod';
 import { FAMILIES, type FamilySettings } from '../tasks/registry';
 import { PRECISION_NAMES } from '../../common/vocabulary/precisions';
-import { adapter } from './adapter-schema';
+import { adapterAxes } from './adapter-schema';
 import { compareLine } from './compare-schema';
 import { COMPAT_NAMES, readCompat, type Compat } from './compat';
 import { choice, chosenBy, list, map, text, whole } from './schema-parts';
-import { readSeeds } from './seeds';
+import { search } from './search-schema';
+import { seeds } from './seeds';
 import { sweepName } from './sweep-file';
-import { taskSchema, train } from './task-schema';
+import { taskSchema } from './task-schema';
+import { train } from './train-schema';
 
 const FAMILY_KEYS = Object.assign({}, ...FAMILIES.map(({ settings }) => settings.keys)) as object;
 
@@ -21,20 +23,6 @@ const rows = z.custom<number | 'all'>(
   },
 );
 
-const seed = z.unknown().transform((value, context): number[] => {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return [value as number];
-  try {
-    return readSeeds(typeof value === 'string' ? value : '');
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    context.addIssue({ code: 'custom', message: error.message });
-    return z.NEVER;
-  }
-});
-const seeds = list(seed)
-  .transform((parts) => parts.flat())
-  .refine((value) => new Set(value).size === value.length, { error: 'a list of different seeds' });
-
 /** Names of parameters are those of the published code. */
 const unfreezeParams = {
   none: z.undefined({ error: 'left out without compat official: the adapter says what trains' }),
@@ -46,7 +34,7 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   backbone: text.optional(),
   precision: choice(PRECISION_NAMES).optional(),
   tasks: list(taskSchema(ownNames)).optional(),
-  adapter: adapter.optional(),
+  adapter: adapterAxes.optional(),
   compat: choice(COMPAT_NAMES).optional(),
   compare: list(compareLine[compat]).optional(),
   seeds: seeds.optional(),
@@ -57,6 +45,7 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   // Only the families know what these mean.
   ...FAMILY_KEYS,
   train: train.optional(),
+  search: search.optional(),
 });
 
 /**

@@ -1,4 +1,6 @@
 /** Seeds as users write them: numbers, ranges such as `1-5`, and lists of both. */
+import { z } from 'zod';
+import { list } from './schema-parts';
 
 /** What may be written in a sweep file, after "must be". */
 export const SEED_FORMS =
@@ -24,3 +26,17 @@ function readPart(text: string): number[] {
   }
   return Array.from({ length }, (_, i) => first + i);
 }
+
+const seed = z.unknown().transform((value, context): number[] => {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return [value as number];
+  try {
+    return readSeeds(typeof value === 'string' ? value : '');
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+    return z.NEVER;
+  }
+});
+export const seeds = list(seed)
+  .transform((parts) => parts.flat())
+  .refine((value) => new Set(value).size === value.length, { error: 'a list of different seeds' });

@@ -5,7 +5,8 @@ import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
 import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
 import type { PrunerName } from '../../common/vocabulary/pruners';
-import type { AdapterConfig, PruneConfig, TrainConfig, Trial } from '../sweep/types';
+import type { ScoringHeadChoice } from '../../common/vocabulary/scoring-heads';
+import type { AdapterConfig, AxisValues, PruneConfig, TrainConfig, Trial } from '../sweep/types';
 import type { OwnTask } from '../tasks/family';
 import type { FamilySettings } from '../tasks/registry';
 
@@ -18,12 +19,25 @@ export interface TrainSettings extends Omit<TrainConfig, 'total_steps'> {
   steps: number | null;
 }
 
+/** Training settings that a line of `compare` compares with others. */
+export interface TrainVariant {
+  /** What a search chooses from, in the order of the values; without a search, one. */
+  candidates: TrainCandidate[];
+}
+
+export interface TrainCandidate {
+  /** Of the axes that are searched. */
+  values: AxisValues;
+  train: TrainSettings;
+}
+
 /** A task of a sweep with complete training settings and the other settings of its trials. */
 export interface TaskConfig extends Pick<Trial, 'generation'> {
   name: string;
   /** A kind of a task family. */
   kind: string;
-  train: TrainSettings;
+  /** For each line of `compare`: the product of its axes. */
+  lines: TrainVariant[][];
   /** How long each trial's training may take; null: any time. Not part of a trial. */
   max_minutes: number | null;
   /** null for a published task. */
@@ -62,10 +76,11 @@ export interface CompareLine {
   large_sparse: boolean;
   scope: PruneScopeName[];
   /**
-   * Like the next two keys, only for pruners that use it (pruners.ts). null: as in the published
+   * Like the next three keys, only for pruners that use it (pruners.ts). null: as in the published
    * code.
    */
   scoring_rows: number[] | null;
+  scoring_head: ScoringHeadChoice[];
   temperature: number[];
   /** Pruning during training uses it with every pruner; null: each pruner's own default. */
   rounds: number[] | null;
@@ -78,6 +93,18 @@ export interface CompareLine {
   reinitialize: boolean[];
   /** Every adapter that the line compares, complete. */
   adapters: AdapterConfig[];
+}
+
+/** A search before the comparison, which chooses some training settings on held-out rows. */
+export interface SweepSearch {
+  /** Keys of `train`. */
+  over: string[];
+  /** The fraction of the training rows in use. */
+  hold_out: number;
+  /** Seeds of the search; none is among those of the sweep. */
+  seeds: number[];
+  /** How many candidates are drawn for each variant; null: all combinations of the values. */
+  random: number | null;
 }
 
 /** A sweep as the user wants it, checked and complete. */
@@ -96,6 +123,7 @@ export interface SweepConfig extends FamilySettings {
   tasks: TaskConfig[];
   compare: CompareLine[];
   seeds: number[];
+  search: SweepSearch | null;
   /** Maximum training rows and validation rows per task; null takes all. */
   rows: number | null;
   validation_rows: number | null;

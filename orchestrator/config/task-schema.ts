@@ -2,49 +2,11 @@
  * The tasks of a sweep file: published ones by name, and the user's own with files and columns.
  */
 import { z } from 'zod';
-import { LEARNING_RATE_SCHEDULE_NAMES } from '../../common/vocabulary/learning-rate-schedules';
 import { nearest } from '../base/suggest';
 import type { TaskFamily, WrittenOwnTask } from '../tasks/family';
 import { FAMILIES, findFamily, KIND_NAMES, PUBLISHED_TASK_NAMES } from '../tasks/registry';
-import {
-  choice,
-  chosenBy,
-  count,
-  fraction,
-  list,
-  map,
-  notNegative,
-  positive,
-  whole,
-} from './schema-parts';
-
-/** Keys of `train` that belong to one task family. */
-const FAMILY_TRAIN_KEYS = Object.assign(
-  {},
-  ...FAMILIES.map(({ settings }) => settings.trainKeys),
-) as object;
-
-export const train = map({
-  epochs: count.optional(),
-  steps: count.optional(),
-  batch_size: whole(1, 65536).optional(),
-  learning_rate: positive.optional(),
-  weight_decay: notNegative.optional(),
-  warmup: fraction.optional(),
-  schedule: choice(LEARNING_RATE_SCHEDULE_NAMES).optional(),
-  max_grad_norm: notNegative.optional(),
-  adam_beta1: fraction.optional(),
-  adam_beta2: fraction.optional(),
-  adam_epsilon: positive.optional(),
-  dropout: fraction.optional(),
-  attention_dropout: fraction.optional(),
-  accumulated_batches: whole(2, 65536).optional(),
-  loss_parts: whole(2, 65536).optional(),
-  max_minutes: positive.optional(),
-  ...FAMILY_TRAIN_KEYS,
-}).refine((value) => value.epochs === undefined || value.steps === undefined, {
-  error: 'a map with epochs or steps, not both',
-});
+import { chosenBy, list, map } from './schema-parts';
+import { train, type TrainKeys } from './train-schema';
 
 /** Names of sweeps and tasks, which become parts of file names. */
 export const identifier = z
@@ -167,7 +129,6 @@ export function ownTaskNames(document: unknown): string[] {
   return own.map(({ name }) => name).filter((name) => typeof name === 'string');
 }
 
-export type TrainKeys = z.output<typeof train>;
 export interface NamedTask {
   name: string;
   train?: TrainKeys | undefined;

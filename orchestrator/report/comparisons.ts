@@ -1,7 +1,7 @@
 /** Differences between the rows of a task's table, paired by seed. Pure. */
 import type { PlannedDataset, TrialResult } from '../sweep/types';
 import { findBudgetReference } from './references';
-import { pairedDifference } from './statistics';
+import { correctByHolm, pairedDifference, type PairedDifference } from './statistics';
 import type { BudgetComparison, RowSummary } from './summary';
 import type { Variant } from './variants';
 
@@ -17,6 +17,7 @@ export function differences(
   reference: Variant,
   dataset: PlannedDataset,
   results: Results,
+  margin?: number,
 ): RowSummary['difference'] {
   const [own, dense] = [valuesBySeed(variant, results), valuesBySeed(reference, results)];
   const difference: RowSummary['difference'] = {};
@@ -25,9 +26,35 @@ export function differences(
       .filter(([seed]) => dense.has(seed))
       .map(([seed, values]) => values[name]! - dense.get(seed)![name]!);
     const paired = pairedDifference(pairs);
-    if (paired !== null) difference[name] = paired;
+    if (paired !== null) difference[name] = { ...paired, ...checkMargin(paired, margin) };
   }
   return difference;
+}
+
+/** @param margin in points */
+function checkMargin(
+  { interval }: PairedDifference,
+  margin: number | undefined,
+): Pick<PairedDifference, 'within_margin'> {
+  if (interval === null || margin === undefined) return {};
+  return { within_margin: interval.every((end) => 100 * Math.abs(end) <= margin) };
+}
+
+/**
+ * Adds the p-values that are corrected by Holm, for each metric over all rows that have one. A
+ * single one needs no correction.
+ */
+export function correctRows(rows: readonly RowSummary[]): RowSummary[] {
+  const metrics = new Set(rows.flatMap(({ difference }) => Object.keys(difference)));
+  const corrected = rows.map((row) => ({ ...row, difference: { ...row.difference } }));
+  for (const metric of metrics) {
+    const tested = corrected.filter(({ difference }) => difference[metric]?.p != null);
+    if (tested.length < 2) continue;
+    const values = correctByHolm(tested.map(({ difference }) => difference[metric]!.p!));
+    for (const [i, { difference }] of tested.entries())
+      difference[metric] = { ...difference[metric]!, p_holm: values[i]! };
+  }
+  return corrected;
 }
 
 /** @param rows summaries of the variants, in their order */
@@ -37,6 +64,7 @@ export function compareAtBudget(
   dataset: PlannedDataset,
   results: Results,
   over: readonly string[],
+  margin?: number,
 ): BudgetComparison[] {
   const kept = new Map(variants.map((variant, i) => [variant, rows[i]!.budget.kept]));
   const comparisons = new Map<Variant, BudgetComparison>();
@@ -49,7 +77,7 @@ export function compareAtBudget(
       rows: [],
     };
     const { label, pruner, sparsity, bottleneck } = rows[i]!;
-    const difference = differences(variant, reference, dataset, results);
+    const difference = differences(variant, reference, dataset, results, margin);
     comparison.rows.push({ label, pruner, sparsity, bottleneck, difference });
     comparisons.set(reference, comparison);
   }

@@ -12,6 +12,7 @@ import {
   rowTitle,
 } from './format';
 import { tableNotes, type Note } from './notes';
+import type { ChoiceSummary } from './search-summary';
 import { buildSearchTable } from './search-table';
 import type { SweepSummary, TaskSummary } from './summary';
 
@@ -21,11 +22,19 @@ export interface ReportDocument {
   title: string;
   facts: string[];
   howToRead: string;
-  plot: { file: string; description: string };
+  plot: Figure;
+  /** How searched values were chosen; null without a search. */
+  searchPlot: Figure | null;
   tables: { title: string; header: string[]; rows: string[][]; notes: Note[] }[];
   lists: { title: string; items: string[] }[];
 }
 
+export interface Figure {
+  file: string;
+  description: string;
+}
+
+export const SEARCH_PLOT_FILE = 'search.svg';
 export const PLOT_FILE = 'plot.svg';
 
 const HOW_TO_READ = [
@@ -47,6 +56,12 @@ export function buildDocument(summary: SweepSummary): ReportDocument {
         'The first metric of each row against the weights it keeps; the tables below have ' +
         'the numbers',
     },
+    searchPlot: summary.tasks.some(({ search }) => search?.choices.some(hasResult))
+      ? {
+          file: SEARCH_PLOT_FILE,
+          description: 'The first metric on the held-out rows against each axis that was searched',
+        }
+      : null,
     tables: summary.tasks.flatMap(buildTables),
     lists: [
       { title: 'Failed trials', items: failures(summary) },
@@ -55,6 +70,8 @@ export function buildDocument(summary: SweepSummary): ReportDocument {
     ].filter(({ items }) => items.length > 0),
   };
 }
+
+const hasResult = ({ candidates }: ChoiceSummary) => candidates.some(({ metric }) => metric);
 
 function facts({
   trials,
@@ -110,7 +127,7 @@ function buildTable(task: TaskSummary): ReportDocument['tables'][number] {
       ...task.metrics.map((name) => formatMean(row.metrics[name])),
       formatCount(row.budget.kept),
       formatPercent(row.kept_of_dense),
-      row.reference === null ? '' : formatDifference(row.difference[deciding]),
+      row.reference === null ? '' : formatDifference(row.difference[deciding], task.margin),
     ]),
     notes: tableNotes(task),
   };

@@ -35,8 +35,24 @@ export function formatMean(mean: Mean | undefined): string {
     : `${formatPoints(mean.mean)} ± ${formatPoints(mean.std)}`;
 }
 
-/** `+0.3 [−1.1, 1.7], n = 3, within noise`. */
-export function formatDifference(difference: PairedDifference | undefined): string {
+/** `equal within 1 point`. */
+export const equalWithin = (margin: number): string =>
+  `equal within ${margin} ${margin === 1 ? 'point' : 'points'}`;
+
+/** `p = 0.031`, `p < 0.001`. */
+export function formatP(p: number): string {
+  return p < 0.001 ? 'p < 0.001' : `p = ${p.toFixed(3)}`;
+}
+
+/**
+ * `+0.3 [−1.1, 1.7], n = 3, within noise`.
+ *
+ * @param margin of the sweep, in points
+ */
+export function formatDifference(
+  difference: PairedDifference | undefined,
+  margin?: number,
+): string {
   if (difference === undefined) return '–';
   const { mean, interval, n, told_from_noise: told } = difference;
   const points = formatPoints(mean);
@@ -44,7 +60,9 @@ export function formatDifference(difference: PairedDifference | undefined): stri
   if (interval === null)
     return `${signed}, n = ${n}: ${n === 1 ? 'no interval' : 'equal in every pair, no interval'}`;
   const range = `[${interval.map(formatPoints).join(', ')}]`;
-  return `${signed} ${range}, n = ${n}${told ? '' : ', within noise'}`;
+  const isEqual = difference.within_margin === true && margin !== undefined;
+  const word = isEqual ? `, ${equalWithin(margin)}` : told ? '' : ', within noise';
+  return `${signed} ${range}, n = ${n}${word}`;
 }
 
 /** The row's name beside its axes, marked if some of its trials are degenerate. */

@@ -1,4 +1,4 @@
-import { buildDocument, type ReportDocument } from './document';
+import { buildDocument, type Figure, type ReportDocument } from './document';
 import type { SweepSummary } from './summary';
 
 /** Nothing is loaded and nothing runs, whatever the name of a task or class contains. */
@@ -21,8 +21,13 @@ const STYLE = [
  * Renders report.html: report.md and its plot in one file.
  *
  * @param plot text of plot.svg, which becomes part of the page
+ * @param searchPlot text of search.svg; null without a search
  */
-export function renderHtml(summary: SweepSummary, plot: string): string {
+export function renderHtml(
+  summary: SweepSummary,
+  plot: string,
+  searchPlot: string | null = null,
+): string {
   const {
     statement,
     title,
@@ -31,6 +36,7 @@ export function renderHtml(summary: SweepSummary, plot: string): string {
     tables,
     lists,
     plot: figure,
+    searchPlot: searchFigure,
   } = buildDocument(summary);
   return `${[
     '<!doctype html>',
@@ -47,13 +53,17 @@ export function renderHtml(summary: SweepSummary, plot: string): string {
     `<h1>${escape(title)}</h1>`,
     list(facts),
     `<p>${escape(howToRead)}</p>`,
-    `<figure role="img" aria-label="${escape(figure.description)}">\n${plot.trimEnd()}\n</figure>`,
+    drawFigure(figure, plot),
+    ...(searchFigure && searchPlot !== null ? [drawFigure(searchFigure, searchPlot)] : []),
     ...tables.map(tableSection),
     ...lists.map(({ title, items }) => `<h2>${escape(title)}</h2>\n${list(items)}`),
     '</body>',
     '</html>',
   ].join('\n')}\n`;
 }
+
+const drawFigure = ({ description }: Figure, svg: string) =>
+  `<figure role="img" aria-label="${escape(description)}">\n${svg.trimEnd()}\n</figure>`;
 
 function tableSection({ title, header, rows, notes }: ReportDocument['tables'][number]): string {
   const cells = (tag: 'th' | 'td', values: readonly string[]) =>

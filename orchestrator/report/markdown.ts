@@ -3,13 +3,16 @@ import type { SweepSummary } from './summary';
 
 /** Renders report.md. */
 export function renderMarkdown(summary: SweepSummary): string {
-  const { statement, title, facts, howToRead, plot, tables, lists } = buildDocument(summary);
+  const { statement, title, facts, howToRead, plot, searchPlot, tables, lists } =
+    buildDocument(summary);
   const sections = [
     statement,
     `# ${title}`,
     list(facts),
     howToRead,
-    `![${plot.description}](${plot.file})`,
+    ...[plot, ...(searchPlot ? [searchPlot] : [])].map(
+      ({ file, description }) => `![${description}](${file})`,
+    ),
     ...tables.map(tableSection),
     ...lists.flatMap(({ title, items }) => [`## ${title}`, list(items)]),
   ];

@@ -3,8 +3,10 @@ import { groupBy } from '../base/group-by';
 import { plural } from '../base/plural';
 import {
   DEGENERATE_MARK,
+  equalWithin,
   formatCount,
   formatDifference,
+  formatP,
   formatPoints,
   metricTitle,
   rowTitle,
@@ -55,12 +57,42 @@ export function tableNotes(task: TaskSummary): Note[] {
   }
   const open = task.search?.choices.filter(({ chosen }) => chosen === undefined).length ?? 0;
   if (open > 0) say(`${plural(open, 'row')} to come, whose values the search chooses`);
-  notes.push(...referenceNotes(rows));
+  notes.push(...testNotes(task), ...referenceNotes(rows));
   if (rows.some(({ rules }) => rules === 'official')) {
     say(OFFICIAL_RULES);
   }
   if (open === 0 && rows.every(({ pruner }) => pruner !== 'none')) {
     say('the sweep has no dense adapter (pruner none), so there are no differences');
+  }
+  return notes;
+}
+
+/** α of the tests, as of the 95 % intervals. */
+const ALPHA = 0.05;
+
+/** What the tests of all rows together say, and when rows count as equal. */
+function testNotes({ rows, metrics, margin }: TaskSummary): Note[] {
+  const deciding = metrics[0]!;
+  const tested = rows.flatMap((row) => {
+    const p = row.difference[deciding]?.p_holm;
+    return p === undefined ? [] : [{ title: rowTitle(row), p }];
+  });
+  const notes: Note[] = [];
+  if (tested.length > 0) {
+    const told = tested.filter(({ p }) => p < ALPHA);
+    const found =
+      told.length === 0
+        ? 'no difference'
+        : told.map(({ title, p }) => `${title} (${formatP(p)})`).join('; ');
+    const text =
+      `more than noise explains, with p-values of the paired t-tests corrected by Holm over ` +
+      `${tested.length} rows: ${found}; the intervals are not corrected`;
+    notes.push({ text, items: [] });
+  }
+  if (margin !== undefined) {
+    const text =
+      `${equalWithin(margin)}: the 95 % interval lies inside ` + `[−${margin}, ${margin}]`;
+    notes.push({ text, items: [] });
   }
   return notes;
 }
@@ -133,12 +165,14 @@ function formatThreshold(value: number): string {
   return value.toFixed(2).replace('-', '−');
 }
 
-function budgetNotes({ at_dense_budget: comparisons, metrics }: TaskSummary): Note[] {
+function budgetNotes({ at_dense_budget: comparisons, metrics, margin }: TaskSummary): Note[] {
   const deciding = metrics[0]!;
   return comparisons.map(({ reference, kept, rows }) => ({
     text:
       `at the dense adapter's budget of ` +
       `${formatCount(kept)} weights (${reference}), Δ ${metricTitle(deciding)}:`,
-    items: rows.map((row) => `${rowTitle(row)}: ${formatDifference(row.difference[deciding])}`),
+    items: rows.map(
+      (row) => `${rowTitle(row)}: ${formatDifference(row.difference[deciding], margin)}`,
+    ),
   }));
 }

@@ -48,6 +48,7 @@ export interface PlotPanel {
 
 /** Inner width of a panel in pixels, from which moves of `at` are computed. */
 export const PANEL_WIDTH = 400;
+export const PANEL_HEIGHT = 240;
 /** Pixels between points with equally many weights. */
 const APART = 5;
 /** An axis is logarithmic if its ends are this many times apart. */

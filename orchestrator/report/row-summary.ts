@@ -49,7 +49,8 @@ export function summarizeRow(variant: Variant, context: RowContext): RowSummary 
     budget,
     kept_of_dense: budget.kept / (reference ? sizes(reference) : budget).trainable,
     reference: reference && rowName(reference),
-    difference: reference === null ? {} : differences(variant, reference, dataset, results),
+    difference:
+      reference === null ? {} : differences(variant, reference, dataset, results, plan.margin),
     ...collectThresholds(variant, results),
     degenerate: countDegenerate(variant, results),
   };

@@ -1,3 +1,5 @@
+import { t975, twoSidedP } from './student-t';
+
 /** A mean over seeds. */
 export interface Mean {
   mean: number;
@@ -15,6 +17,12 @@ export interface PairedDifference extends Mean {
   interval: [low: number, high: number] | null;
   /** Whether the interval excludes 0; null without an interval. */
   told_from_noise: boolean | null;
+  /** Of the paired t-test, for this difference alone; null without an interval. */
+  p: number | null;
+  /** Corrected by Holm over the rows of its table; absent where nothing is corrected. */
+  p_holm?: number;
+  /** Whether the interval lies inside ± the sweep's margin; absent without either. */
+  within_margin?: boolean;
 }
 
 /** A standard deviation of metrics below this is rounding. */
@@ -39,34 +47,28 @@ export function pairedDifference(differences: readonly number[]): PairedDifferen
   }
   const { mean, std, n } = summary;
   if (std === null || std < ROUNDING) {
-    return { ...summary, interval: null, told_from_noise: null };
+    return { ...summary, interval: null, told_from_noise: null, p: null };
   }
   const half = (t975(n - 1) * std) / Math.sqrt(n);
   return {
     ...summary,
     interval: [mean - half, mean + half],
     told_from_noise: Math.abs(mean) > half,
+    p: twoSidedP((mean * Math.sqrt(n)) / std, n - 1),
   };
 }
 
-/** 0.975 quantiles of Student's t for 1 to 30 degrees of freedom. */
-const T975 = [
-  12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622, 2.2281, 2.201, 2.1788,
-  2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.093, 2.086, 2.0796, 2.0739, 2.0687, 2.0639,
-  2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
-];
-const Z975 = 1.959963985;
-
 /**
- * The 0.975 quantile of Student's t. Above 30 degrees of freedom it is the Cornish–Fisher expansion
- * (Abramowitz & Stegun 26.7.5), accurate to 1e-5.
+ * Corrects p-values for their number (Holm 1979): if every difference were chance, one of the
+ * corrected values would be below α with a probability of at most α. In the order given.
  */
-export function t975(degrees: number): number {
-  const z = Z975;
-  const expansion =
-    z +
-    (z ** 3 + z) / (4 * degrees) +
-    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2) +
-    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * degrees ** 3);
-  return T975[degrees - 1] ?? expansion;
+export function correctByHolm(values: readonly number[]): number[] {
+  const order = values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!);
+  const corrected = new Array<number>(values.length);
+  let least = 0;
+  for (const [rank, i] of order.entries()) {
+    least = Math.max(least, Math.min(1, (values.length - rank) * values[i]!));
+    corrected[i] = least;
+  }
+  return corrected;
 }

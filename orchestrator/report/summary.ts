@@ -7,7 +7,7 @@ import { readPrecision } from '../sweep/precision';
 import type { AxisValues, Budget, Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { FAMILIES } from '../tasks/registry';
 import { findVaried } from './axes';
-import { compareAtBudget, type Results } from './comparisons';
+import { compareAtBudget, correctRows, type Results } from './comparisons';
 import { countMakers, summarizeRow } from './row-summary';
 import { summarizeSearch, trialsOfChoice, type SearchSummary } from './search-summary';
 import type { Mean, PairedDifference } from './statistics';
@@ -93,6 +93,8 @@ export interface BudgetComparison {
 
 export interface TaskSummary {
   task: string;
+  /** As in SweepSummary. */
+  margin?: number;
   /** Metric names; the first decides. */
   metrics: string[];
   /**
@@ -117,6 +119,8 @@ export interface SweepSummary {
   profile: string | null;
   profile_reason: string | null;
   backbone: { name: string; digest: string; model_type: string; weights: number };
+  /** Points within which differences count as equal; absent if none were named. */
+  margin?: number;
   /** Its trials' precisions, in the order of trials; absent if all are float32. */
   precisions?: PrecisionName[];
   datasets: Pick<PlannedDataset, 'task' | 'digest' | 'source' | 'splits' | 'max_length'>[];
@@ -145,18 +149,19 @@ export function summarize(
     }
     const axes = [...new Set([...over, ...findVaried(variants.map(({ settings }) => settings))])];
     const context = { plan, dataset, variants, axes, over, results: byId };
-    const rows = variants.map((variant) => ({
+    const rows = variants.map((variant): RowSummary => ({
       ...summarizeRow(variant, context),
       ...(isMixed ? { made_by: countMakers(variant, byId) } : {}),
     }));
     const found = dataWarnings(dataset);
     return {
       task: dataset.task,
+      ...(plan.margin === undefined ? {} : { margin: plan.margin }),
       metrics: dataset.metrics,
       ...(axes.length > 0 ? { axes } : {}),
-      rows,
+      rows: correctRows(rows),
       ...(search === null ? {} : { search }),
-      at_dense_budget: compareAtBudget(variants, rows, dataset, byId, over),
+      at_dense_budget: compareAtBudget(variants, rows, dataset, byId, over, plan.margin),
       majority_class: baselines[dataset.task] ?? null,
       ...(found.length > 0 ? { data_warnings: found } : {}),
     };
@@ -170,6 +175,7 @@ export function summarize(
     profile: plan.profile,
     profile_reason: plan.profile_reason,
     backbone: { name, digest, model_type, weights },
+    ...(plan.margin === undefined ? {} : { margin: plan.margin }),
     ...listPrecisions(plan),
     datasets: datasets.map(({ task, digest, source, splits, max_length }) => ({
       task,

@@ -105,7 +105,7 @@ function taskTable(task: TaskSummary, width: number): string {
     String(row.done),
     task.metrics.map((name) => formatMean(row.metrics[name])).join(' / '),
     formatCount(row.budget.kept),
-    row.reference === null ? '' : formatDifference(row.difference[deciding]),
+    row.reference === null ? '' : formatDifference(row.difference[deciding], task.margin),
   ]);
   const trials = ['trials, by seed', ...task.rows.map(({ trial_ids }) => nameTrials(trial_ids))];
   // The difference to dense is in words, and so is what follows.

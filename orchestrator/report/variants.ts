@@ -156,6 +156,7 @@ function pruneDetails(trials: readonly Trial[]): (trial: Trial) => string[] {
       ...maskWords(prune),
       ...(prune.rules === 'official' && hasRules ? ['official'] : []),
       ...varied.get(way(trial))!.map((key) => `${words(key)} ${prune[key]}`),
+      ...(prune.scoring_head === undefined ? [] : [`scoring head ${prune.scoring_head}`]),
       ...controlWords(prune),
     ];
   };

@@ -1,4 +1,4 @@
-/** Turns the lines of `compare` into all of a task's trials except their seeds. Pure. */
+/** Turns a line of `compare` into a task's trials, except their training and seeds. Pure. */
 import { PRUNERS, usesKey, type PrunerName } from '../../common/vocabulary/pruners';
 import { ConfigError } from '../base/errors';
 import { adapterProblem } from './encoder-decoder';
@@ -24,49 +24,55 @@ export interface CompareContext {
   num_labels: number;
   steps_per_epoch: number;
   total_steps: number;
-  /** The following are only for `compat: official`. A task family's kind. */
+  /** A task family's kind. */
   kind: string;
+  /** The following are only for `compat: official`. */
   max_length: number;
   batch_size: number;
   unfreeze_params: string;
 }
 
 /**
- * Lists multiply, in the order line, adapter, pruner, sparsity (or N:M), structure, scope and the
+ * Lists multiply, in the order adapter, pruner, sparsity (or N:M), structure, scope and the
  * pruner's other keys.
  *
  * @throws ConfigError if the backbone cannot take an adapter, no sparsity gives a Large-Sparse line
  *   the dense budget, an adapter cannot be pruned in the pieces that a line asks for, or training
  *   ends before the last round
  */
-export function expandCompare(
+export function expandLine(
   compare: readonly CompareLine[],
+  i: number,
   context: CompareContext,
 ): ComparedTrial[] {
-  const reference = compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
-  return compare.flatMap((line, i) => {
-    const refuse = (message: string) =>
-      new ConfigError({ where: line.origin, message: `compare[${i}].${message}` });
-    return line.adapters.flatMap((adapter) => {
-      const sparsities = line.large_sparse
-        ? [largeSparsity(adapter, reference, context, refuse)]
-        : line.sparsity;
-      return line.pruner
-        .flatMap((pruner) => expandPrunes(pruner, sparsities, line, context))
-        .map((prune) => {
-          const trial =
-            line.rules === 'official'
-              ? publish({ adapter, prune }, line, context, refuse)
-              : { adapter, prune, official: false };
-          const problem =
-            adapterProblem(trial.adapter, context.backbone) ??
-            structureProblem(trial.adapter, trial.prune, context.backbone) ??
-            lateRound(trial.prune, context);
-          if (problem !== null) throw refuse(problem);
-          return trial;
-        });
-    });
+  const line = compare[i]!;
+  const refuse = (message: string) =>
+    new ConfigError({ where: line.origin, message: `compare[${i}].${message}` });
+  return line.adapters.flatMap((adapter) => {
+    const sparsities = line.large_sparse
+      ? [largeSparsity(adapter, findReference(compare), context, refuse)]
+      : line.sparsity;
+    return line.pruner
+      .flatMap((pruner) => expandPrunes(pruner, sparsities, line, context))
+      .map((prune) => {
+        const trial =
+          line.rules === 'official'
+            ? publish({ adapter, prune }, line, context, refuse)
+            : { adapter, prune, official: false };
+        const problem =
+          adapterProblem(trial.adapter, context.backbone) ??
+          structureProblem(trial.adapter, trial.prune, context.backbone) ??
+          scoringHeadProblem(trial.prune, context) ??
+          lateRound(trial.prune, context);
+        if (problem !== null) throw refuse(problem);
+        return trial;
+      });
   });
+}
+
+/** The dense adapter whose budget Large-Sparse lines have. */
+function findReference(compare: readonly CompareLine[]): AdapterConfig | undefined {
+  return compare.find(({ pruner }) => pruner.includes('none'))?.adapters[0];
 }
 
 /** The same as the published code does it. */
@@ -122,6 +128,9 @@ function expandPrunes(
   const scoringRows = line.scoring_rows ?? [PUBLISHED_SCORING_ROWS];
   if (usesKey(pruner, 'scoring_rows'))
     multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
+  // Absent for the published one, so that such trials keep the ids from before there was a choice.
+  if (usesKey(pruner, 'scoring_rows'))
+    multiply(line.scoring_head.map((head) => (head === 'published' ? {} : { scoring_head: head })));
   if (usesKey(pruner, 'temperature'))
     multiply(line.temperature.map((temperature) => ({ temperature })));
   // The published code counts rounds for every pruner.
@@ -159,6 +168,20 @@ function progressiveSteps(
     begin_step: steps(progressive.begin_epoch),
     every_steps: Math.max(1, steps(progressive.every_epochs)),
   };
+}
+
+/** Refuses a prior where labels have none. */
+function scoringHeadProblem(
+  { scoring_head }: PruneConfig,
+  { task, kind }: CompareContext,
+): string | null {
+  if (scoring_head === undefined || kind === 'classification' || kind === 'regression') return null;
+  const why =
+    kind === 'summarization' ? 'summaries have no head' : 'the spans of answers have no prior';
+  return (
+    `scoring: head ${scoring_head} is not allowed for task ${task}: ${why}; ` +
+    'must be published or left out'
+  );
 }
 
 /** Refuses a mask made after the last step, because no training would use it. */

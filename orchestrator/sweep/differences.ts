@@ -1,6 +1,7 @@
 /** What differs between two plans, in the words of a sweep file. Pure. */
 import { adapterLabel } from './adapters';
 import { canonicalJson } from './canonical';
+import { listTaskDatasets } from './lookup';
 import { readPrecision } from './precision';
 import type { Plan, PlannedDataset, Trial } from './types';
 
@@ -9,8 +10,9 @@ const LISTED = 6;
 
 /** One phrase per difference: `train.steps 60 → 90`. */
 export function listDifferences(before: Plan, after: Plan): string[] {
-  const shared = before.datasets.flatMap((old) => {
-    const now = after.datasets.find(({ task }) => task === old.task);
+  const [oldSets, nowSets] = [listTaskDatasets(before.datasets), listTaskDatasets(after.datasets)];
+  const shared = oldSets.flatMap((old) => {
+    const now = nowSets.find(({ task }) => task === old.task);
     return now === undefined ? [] : [{ old, now }];
   });
   const tasks = shared.map(({ now }) => now.task);
@@ -21,7 +23,7 @@ export function listDifferences(before: Plan, after: Plan): string[] {
   return [
     ...compareProfiles(before, after),
     ...compareBackbones(before, after),
-    ...compareValues('tasks', before.datasets, after.datasets, ({ task }) => task),
+    ...compareValues('tasks', oldSets, nowSets, ({ task }) => task),
     ...shared.flatMap(({ old, now }) => compareData(old, now)),
     ...comparePruning(old, now),
     ...compareAdapters(old, now),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from './canonical';
-import type { Trial } from './types';
+import type { PlannedChoice, Trial } from './types';
 
 /**
  * Raised when an unchanged configuration would compute something else than before, so that old
@@ -23,7 +23,19 @@ export function trialId(trial: Omit<Trial, 'id'>): string {
   return `t${digestValue({ format: TRIAL_FORMAT, ...all }).slice(0, 16)}`;
 }
 
-/** `<name>-<8 hex digits>`, from the set of trial ids: their order does not matter. */
-export function sweepId(name: string, trialIds: readonly string[]): string {
-  return `${name}-${digestValue([...trialIds].sort()).slice(0, 8)}`;
+/**
+ * `<name>-<8 hex digits>`, from the set of trial ids: their order does not matter. With a search
+ * also from what it chooses between, because the same trials may be grouped in other ways.
+ */
+export function sweepId(
+  name: string,
+  trialIds: readonly string[],
+  choices: readonly PlannedChoice[] = [],
+): string {
+  const trials = [...trialIds].sort();
+  const grouped = choices.map(({ candidates }) =>
+    candidates.map(({ trials, confirm }) => [...trials, ...confirm.map(({ id }) => id)]),
+  );
+  const content = grouped.length === 0 ? trials : { trials, choices: grouped };
+  return `${name}-${digestValue(content).slice(0, 8)}`;
 }

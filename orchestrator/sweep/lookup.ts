@@ -12,6 +12,13 @@ export function findDataset(plan: Plan, digest: string): PlannedDataset {
   );
 }
 
+/** Those that are compared on: one for each task, without the held-out ones of a search. */
+export function listTaskDatasets<Dataset extends Pick<PlannedDataset, 'held_out'>>(
+  datasets: readonly Dataset[],
+): Dataset[] {
+  return datasets.filter(({ held_out }) => held_out === undefined);
+}
+
 export function findCohort(plan: Plan, id: string): Cohort {
   return present(
     plan.cohorts.find((cohort) => cohort.id === id),

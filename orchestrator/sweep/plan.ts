@@ -1,15 +1,14 @@
 import type { PrecisionName } from '../../common/vocabulary/precisions';
-import type { SweepConfig, TrainSettings } from '../config/sweep-config';
+import type { SweepConfig } from '../config/sweep-config';
 import { formCohorts } from './cohorts';
-import { expandCompare } from './compare';
-import { sweepId, trialId } from './identity';
-import { DEFAULT_UNFREEZE_PARAMS } from './published-model';
-import { publishTrain } from './published-steps';
-import type { Cohort, Plan, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from './types';
+import { sweepId } from './identity';
+import { listTaskDatasets } from './lookup';
+import { planTask, type Variant } from './plan-task';
+import type { Cohort, Plan, PlannedBackbone, PlannedChoice, PlannedDataset, Trial } from './types';
 
 export interface PlanInputs {
   backbone: PlannedBackbone;
-  /** One per task of the configuration. */
+  /** One per task of the configuration and, with a search, another one with held-out rows. */
   datasets: PlannedDataset[];
   /** Maximum trials that the trainer takes at once. */
   maxCohort: number;
@@ -22,69 +21,70 @@ export interface PlanInputs {
 /**
  * Resolves a sweep into trials and cohorts. Pure: the same configuration, backbone and data sets
  * give the same plan, to the byte. Trials come in the order task, line of `compare`, adapter,
- * pruner, sparsity, the pruner's other keys, seed. Duplicates are dropped.
+ * pruner, sparsity, the pruner's other keys, training values, seed. Duplicates are dropped.
+ *
+ * What a search chooses from is not compared before it is chosen.
  *
  * @throws ConfigError if a line is impossible with its adapters, on this backbone or within a
  *   task's training steps
  */
 export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
   const { backbone, datasets, maxCohort, profileReason } = inputs;
-  const named = config.precision ?? inputs.defaultPrecision;
-  const precision = named === 'float32' ? {} : { precision: named };
-  const trials = new Map<string, Trial>();
-  for (const task of config.tasks) {
-    const dataset = datasets.find((candidate) => candidate.task === task.name);
+  const precision = config.precision ?? inputs.defaultPrecision;
+  const variants = config.tasks.flatMap((task) => {
+    const ofTask = datasets.filter((candidate) => candidate.task === task.name);
+    const [dataset] = listTaskDatasets(ofTask);
     if (dataset === undefined) {
       throw new RangeError(`no data set was resolved for task ${task.name}`);
     }
-    const steps_per_epoch = stepsPerEpoch(dataset, task.train);
-    const train = resolveTrain(task.train, steps_per_epoch, dataset);
-    const generation = task.generation && { generation: task.generation };
-    const { num_labels } = dataset;
-    const context = {
-      backbone,
-      task: task.name,
-      num_labels,
-      steps_per_epoch,
-      total_steps: train.total_steps,
-      kind: dataset.kind,
-      max_length: dataset.max_length,
-      batch_size: train.batch_size,
-      unfreeze_params: config.unfreeze_params ?? DEFAULT_UNFREEZE_PARAMS,
-    };
-    for (const { adapter, prune, official } of expandCompare(config.compare, context)) {
-      for (const seed of config.seeds) {
-        const frozen = { task: task.name, dataset: dataset.digest, backbone: backbone.digest };
-        const steps = official ? publishTrain(train) : train;
-        const trial = {
-          ...frozen,
-          adapter,
-          prune,
-          train: steps,
-          ...generation,
-          ...precision,
-          seed,
-        };
-        const id = trialId(trial);
-        trials.set(id, { id, ...trial });
-      }
-    }
-  }
-  const list = [...trials.values()];
+    const heldOut = ofTask.find(({ held_out }) => held_out !== undefined);
+    return planTask(task, { config, backbone, precision, dataset, heldOut });
+  });
+  const trials = dropRepeated(
+    variants.flatMap(({ candidates }) =>
+      candidates.flatMap(candidates.length > 1 ? ({ tried }) => tried : ({ compared }) => compared),
+    ),
+  );
+  const choices = listChoices(variants);
   return {
     format: 3,
     sweep_id: sweepId(
       config.name,
-      list.map((trial) => trial.id),
+      trials.map(({ id }) => id),
+      choices,
     ),
     name: config.name,
     profile: config.profile,
     profile_reason: profileReason,
     backbone,
     datasets,
-    trials: list,
-    cohorts: formCohorts(list, maxCohort).map((cohort) => limitTime(cohort, list, config)),
+    trials,
+    cohorts: formCohorts(trials, maxCohort).map((cohort) => limitTime(cohort, trials, config)),
+    ...(config.search === null || choices.length === 0
+      ? {}
+      : { search: { over: config.search.over, max_cohort: maxCohort, choices } }),
   };
+}
+
+function dropRepeated(trials: readonly Trial[]): Trial[] {
+  return [...new Map(trials.map((trial) => [trial.id, trial])).values()];
+}
+
+/** Each choice once, also if two lines of `compare` mean the same. */
+function listChoices(variants: readonly Variant[]): PlannedChoice[] {
+  const choices = variants
+    .filter(({ candidates }) => candidates.length > 1)
+    .map(({ task, candidates }) => ({
+      task,
+      candidates: candidates.map(({ values, tried, compared }) => ({
+        values,
+        trials: tried.map(({ id }) => id),
+        confirm: compared,
+      })),
+    }));
+  const keyOf = ({ candidates }: PlannedChoice) =>
+    candidates.flatMap(({ trials }) => trials).join(' ');
+  return [...new Map(choices.map((choice) => [keyOf(choice), choice])).values()];
 }
 
 /** A cohort's trials are of one task, because a data set belongs to one. */
@@ -93,31 +93,4 @@ function limitTime(cohort: Cohort, trials: readonly Trial[], { tasks }: SweepCon
   const { task } = trials.find(({ id }) => id === first)!;
   const max_minutes = tasks.find(({ name }) => name === task)?.max_minutes ?? null;
   return max_minutes === null ? cohort : { ...cohort, max_minutes };
-}
-
-/** The last step of an epoch takes the remaining rows or, in question answering, features. */
-function stepsPerEpoch(
-  dataset: PlannedDataset,
-  { batch_size, accumulated_batches }: TrainSettings,
-): number {
-  const train = dataset.splits.find((split) => split.name === 'train');
-  const batches = Math.ceil((train?.features ?? train?.rows ?? 0) / batch_size);
-  // What an epoch has left over waits for the next one.
-  return accumulated_batches === undefined
-    ? batches
-    : Math.max(1, Math.floor(batches / accumulated_batches));
-}
-
-function resolveTrain(
-  { epochs, steps, ...rest }: TrainSettings,
-  perEpoch: number,
-  { task }: PlannedDataset,
-): TrainConfig {
-  const total = steps ?? (epochs ?? 0) * perEpoch;
-  if (total < 1) {
-    throw new RangeError(
-      `task ${task} has no training step: ${perEpoch} steps per epoch, ${epochs ?? 0} epochs`,
-    );
-  }
-  return { ...rest, total_steps: total };
 }

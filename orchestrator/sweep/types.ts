@@ -20,6 +20,7 @@ import type { PrefixUseName } from '../../common/vocabulary/prefix-uses';
 import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
 import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
 import type { PrunerName } from '../../common/vocabulary/pruners';
+import type { ScoringHeadName } from '../../common/vocabulary/scoring-heads';
 import type { UnfrozenName } from '../../common/vocabulary/unfrozen';
 
 /**
@@ -113,6 +114,7 @@ export interface PruneConfig {
   keeps_removed_weights?: true;
   keeps_scoring_gradients?: true;
   repeats?: number;
+  scoring_head?: ScoringHeadName;
 }
 
 /** How a trial is trained. Fields as in `Train` of job.proto. */
@@ -348,6 +350,11 @@ export interface Plan {
   trials: Trial[];
   cohorts: Cohort[];
   search?: PlannedSearch;
+  /**
+   * Points within which its report calls differences equal. Not part of any id: it may be changed
+   * after the sweep has run.
+   */
+  margin?: number;
   /** Digest of the plan file that this one replaced when the search was decided. */
   follows?: string;
 }

@@ -2,11 +2,12 @@
 import { PRUNERS } from '../../common/vocabulary/pruners';
 import { adapterLabel } from './adapters';
 import { dataWarnings } from './data-warnings';
+import { listTaskDatasets } from './lookup';
 import type { Plan, Trial } from './types';
 
 /** One sentence per warning, of its masks and its data. */
 export function planWarnings(plan: Plan): string[] {
-  return [...maskWarnings(plan), ...plan.datasets.flatMap(dataWarnings)];
+  return [...maskWarnings(plan), ...listTaskDatasets(plan.datasets).flatMap(dataWarnings)];
 }
 
 /** One sentence per warning, without duplicates, in the order of the trials. */

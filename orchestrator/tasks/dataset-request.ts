@@ -1,4 +1,5 @@
 import type { RowLimits } from '../datasets/splits';
+import type { SweepSearch } from '../config/sweep-config';
 import type { OwnTask } from './family';
 import type { FamilySettings } from './registry';
 
@@ -10,6 +11,8 @@ export interface DatasetRequest extends RowLimits, FamilySettings {
   tasks: readonly RequestedTask[];
   /** null: each family's own default. */
   max_length: number | null;
+  /** Of a search: which fraction of the training rows in use is held out; null: none. */
+  search: Pick<SweepSearch, 'hold_out'> | null;
 }
 
 export interface RequestedTask {

@@ -119,9 +119,18 @@ export type FoundRows<Dataset extends PlannedDataset> = Omit<
   'digest' | 'tokenizer' | keyof RowLimits | 'max_length'
 >;
 
+/** The rows of a task and, with a search, those of its other data set. */
+export interface Found<Dataset extends PlannedDataset> {
+  rows: FoundRows<Dataset>;
+  /** Its held-out rows are the validation rows; null without a search. */
+  heldOut: Pick<Dataset, 'splits' | 'metrics'> | null;
+}
+
 export interface PlanningContext<Settings> {
   settings: Settings;
   limits: RowLimits;
+  /** The fraction of the training rows in use that a search holds out; null without a search. */
+  holdOut: number | null;
   max_length: number;
   /** The backbone's directory, for its tokenizer. */
   backbonePath: string;
@@ -136,9 +145,9 @@ export interface Planning<Settings, Own, Dataset extends PlannedDataset> {
     task: string,
     source: TaskSource,
     context: PlanningContext<Settings>,
-  ): Promise<FoundRows<Dataset>>;
+  ): Promise<Found<Dataset>>;
   /** @throws ConfigError as planPublished, for both files */
-  planOwn(name: string, own: Own, context: PlanningContext<Settings>): Promise<FoundRows<Dataset>>;
+  planOwn(name: string, own: Own, context: PlanningContext<Settings>): Promise<Found<Dataset>>;
   /** Why a length in the settings does not fit the backbone's number of positions, or null. */
   findLengthProblem(
     task: string,

@@ -13,7 +13,7 @@ import { findFamily } from './registry';
 /** A data set on disk; with the fields of its family also the content of its dataset.json. */
 export interface PreparedDataset extends Pick<
   PlannedDataset,
-  'digest' | 'task' | 'kind' | 'num_labels' | 'label_names' | 'source' | 'max_length'
+  'digest' | 'task' | 'kind' | 'num_labels' | 'label_names' | 'source' | 'max_length' | 'held_out'
 > {
   splits: PreparedSplit[];
 }
@@ -52,8 +52,10 @@ export async function prepareDataset(
       splits.push(await writeSplit(temporary, dataset, split, read));
     }
     const { digest, task, kind, num_labels, label_names, source, max_length } = dataset;
+    const { held_out } = dataset;
     const prepared: PreparedDataset = {
       ...{ digest, task, kind, num_labels, label_names, source, max_length },
+      ...(held_out && { held_out }),
       ...family.files.describe(dataset),
       splits,
     };

@@ -1,4 +1,5 @@
 import { ROW_CHOICE_VERSION } from '../datasets/choose-rows';
+import { HOLD_OUT_VERSION } from '../datasets/hold-out';
 import { digestValue } from '../sweep/identity';
 import type { PlannedBackbone, PlannedDataset } from '../sweep/types';
 import { digestTokenizer } from '../tokenizers/tokenizer';
@@ -19,7 +20,8 @@ export interface ResolveOptions extends SourceOptions {
 
 /**
  * Finds the rows of each task of a sweep and decides which are used. Returns one planned data set
- * per task, in the order of the tasks. Reads every file to its end, so that a broken one is found
+ * per task, in the order of the tasks, and behind them, with a search, those with held-out rows.
+ * Reads every file to its end, so that a broken one is found
  * before anything runs.
  */
 export async function resolveDatasets(
@@ -36,24 +38,30 @@ export async function resolveDatasets(
   const tokenizer = digestTokenizer(backbone.path);
   const { rows, validation_rows } = request;
   const datasets: PlannedDataset[] = [];
+  const heldOut: PlannedDataset[] = [];
   for (const task of request.tasks) {
     const family = findFamily(task.kind);
     const max_length = request.max_length ?? family.defaultMaxLength;
     const context = {
       settings: request,
       limits: { rows, validation_rows },
+      holdOut: request.search?.hold_out ?? null,
       max_length,
       backbonePath: backbone.path,
       onLongWork: options.onLongWork,
     };
-    const ofTask =
+    const { rows: ofTask, heldOut: ofSearch } =
       task.own === null
         ? await family.planning.planPublished(task.name, sources.get(task.name)!, context)
         : await family.planning.planOwn(task.name, task.own, context);
     const planned = { ...ofTask, tokenizer, max_length, rows, validation_rows };
     datasets.push({ digest: digestDataset(planned, family), ...planned });
+    if (ofSearch === null) continue;
+    const held_out = { fraction: context.holdOut! };
+    const other = { ...planned, ...ofSearch, held_out };
+    heldOut.push({ digest: digestDataset(other, family), ...other });
   }
-  return datasets;
+  return [...datasets, ...heldOut];
 }
 
 /**
@@ -66,6 +74,7 @@ export async function resolveDatasets(
  */
 function digestDataset(dataset: Omit<PlannedDataset, 'digest'>, family: TaskFamily): string {
   const { task, kind, num_labels, label_names, splits, tokenizer, max_length } = dataset;
+  const { held_out } = dataset;
   const content = {
     format: DATASET_FORMAT,
     row_choice: ROW_CHOICE_VERSION,
@@ -76,6 +85,7 @@ function digestDataset(dataset: Omit<PlannedDataset, 'digest'>, family: TaskFami
     splits: splits.map(({ name, rows, of, digest }) => ({ name, rows, of, digest })),
     tokenizer,
     max_length,
+    held_out: held_out && { ...held_out, choice: HOLD_OUT_VERSION },
     ...family.planning.identify(dataset),
   };
   return digestValue(content).slice(0, 32);

@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readAdapterStep } from '../../common/adapter-step';
 import { isFileName } from '../../common/artifact-names';
 import { isNotThere } from '../../common/files';
-import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { JobSpec, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { listNeededFiles } from './placed-backbone';
 import type { Work } from './spec';
 
@@ -63,14 +64,25 @@ export async function listJobFiles(
   return files;
 }
 
-/** The newest checkpoint of each trial that has one, and no adapter, in the root. */
+/**
+ * Whether a trial's adapter is in the root and is that of its last step: that of a rung is to be
+ * trained further.
+ */
+export function isTrained(root: string, { trialId, train }: Trial): boolean {
+  const folder = join(root, 'trials', trialId, 'adapter');
+  const step = readAdapterStep(folder);
+  return existsSync(folder) && (step === undefined || step >= train!.totalSteps);
+}
+
+/** The newest checkpoint of each trial that has one in the root, and is not trained to its end. */
 export async function listCheckpoints(
   root: string,
   { trials }: JobSpec,
 ): Promise<LocalCheckpoint[]> {
   const found: LocalCheckpoint[] = [];
-  for (const { trialId: trial } of trials) {
-    if (existsSync(join(root, 'trials', trial, 'adapter'))) continue;
+  for (const each of trials) {
+    if (isTrained(root, each)) continue;
+    const { trialId: trial } = each;
     const [step] = await listSteps(root, trial);
     if (step !== undefined) found.push({ trial, step });
   }

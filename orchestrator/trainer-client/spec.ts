@@ -19,6 +19,7 @@ import { PREFIX_USES } from '../../common/vocabulary/prefix-uses';
 import { PRUNE_SCHEDULES } from '../../common/vocabulary/prune-schedules';
 import { PRUNE_SCOPES } from '../../common/vocabulary/prune-scopes';
 import { PRUNERS } from '../../common/vocabulary/pruners';
+import { SCORING_HEADS } from '../../common/vocabulary/scoring-heads';
 import { UNFROZEN } from '../../common/vocabulary/unfrozen';
 import {
   Generation,
@@ -57,6 +58,8 @@ export interface WorkOptions {
   keepCheckpoints?: number;
   /** `train`: how long each trial's training may take; the cohort's limit if left out. */
   maxSeconds?: number;
+  /** `predict`: at this step of training, before the last; 0, the default, at its end. */
+  atStep?: number;
   /** `predict`: the splits; all but `train` if left out. */
   splits?: string[];
 }
@@ -170,6 +173,7 @@ export function specTrial({
       keepsRemovedWeights: prune.keeps_removed_weights ?? false,
       keepsScoringGradients: prune.keeps_scoring_gradients ?? false,
       repeats: prune.repeats ?? 0,
+      scoringHead: prune.scoring_head ? SCORING_HEADS[prune.scoring_head].proto : 0,
     },
     train: {
       batchSize: train.batch_size,
@@ -239,6 +243,7 @@ function specWork(
         value: {
           splits: options.splits ?? evaluated,
           generation: generation && specGeneration(generation),
+          atStep: options.atStep ?? 0,
         },
       };
     }

@@ -177,6 +177,12 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
     ]);
   });
 
+  test('predictions in the middle of training of a trial that has no adapter', async () => {
+    await expectUnmet(plain({ 'predict.at_step': 7 }), [
+      ['spec.trials[0]', missing('adapter/adapter_model.safetensors', 'train')],
+    ]);
+  });
+
   test('what an earlier job has not written yet', async () => {
     await expectUnmet(plain({ 'train.until_step': 1 }), [
       ['spec.trials[0]', missing('masks.safetensors', 'prune')],

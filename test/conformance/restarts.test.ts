@@ -12,6 +12,7 @@ import {
   events,
   expectGapless,
   job,
+  predict,
   PRUNE,
   run,
   states,
@@ -90,6 +91,34 @@ describeTrainer('a trainer that is stopped or killed', () => {
       .flatMap(({ kind }) => (kind?.$case === 'checkpointWritten' ? [kind.value.step] : []));
     expect(resumedFrom[0]).toBeGreaterThan(30);
     expect(adapterDigest(place)).toBe(expected);
+  });
+
+  test('comes to the same when killed before a rung, and after predictions at it', async () => {
+    const place = newPlace();
+    const rung = job(dataset, [long], train({ untilStep: 25 }));
+    const predictions = job(dataset, [long], predict(['validation'], undefined, 25));
+    const first = await place.start();
+    await run(first.client, job(dataset, [long], PRUNE));
+    const id = await submit(first.client, rung);
+    await events(first.client, id, checkpointAt(10));
+    await first.kill();
+
+    const second = await place.start();
+    await second.client.submitJob(id, specDigest(rung), rung);
+    await events(second.client, id);
+    await run(second.client, predictions);
+    const name = 'trials/long/predictions.validation.step25.safetensors';
+    const { digest } = artifactOnDisk(place.root, name);
+    const rest = job(dataset, [long], train());
+    const last = await submit(second.client, rest);
+    await events(second.client, last, checkpointAt(30));
+    await second.kill();
+
+    const third = await place.start();
+    await third.client.submitJob(last, specDigest(rest), rest);
+    await events(third.client, last);
+    expect(adapterDigest(place)).toBe(expected);
+    expect(artifactOnDisk(place.root, name).digest).toBe(digest);
   });
 
   test('is followed by one watch across its death and restart', async () => {

@@ -17,8 +17,10 @@ import {
   artifactOnDisk,
   events,
   job,
+  predict,
   PREDICT,
   PRUNE,
+  refusal,
   results,
   run,
   states,
@@ -276,17 +278,44 @@ describeStartedTrainer('a trainer at work', (here) => {
     expect(digest('slow')).toBe(digest('unhurried'));
   });
 
-  test('stops at a rung and goes on from its checkpoint to the weights of one run', async () => {
+  test('predicts at a rung, and goes on from its checkpoint to the bytes of one run', async () => {
     const whole = anyTrial('whole');
     const rungs = { ...whole, trialId: 'rungs' };
+    const digest = (id: string, file = 'adapter/adapter_model.safetensors') =>
+      artifactOnDisk(here.place.root, `trials/${id}/${file}`).digest;
+    const [atRung, final] = ['.step7', ''].map((at) => `predictions.validation${at}.safetensors`);
+    const predictAt = (step: number) =>
+      job(here.dataset, [rungs], predict(['validation'], undefined, step));
     await run(here.client, job(here.dataset, [whole, rungs], PRUNE));
     await run(here.client, job(here.dataset, [whole], train()));
+    await run(here.client, job(here.dataset, [whole], PREDICT));
+
     await run(here.client, job(here.dataset, [rungs], train({ untilStep: 7 })));
-    expect(readdirSync(join(here.place.root, 'trials/rungs/checkpoints'))).toContain('step-7');
+    const checkpoints = () => readdirSync(join(here.place.root, 'trials/rungs/checkpoints'));
+    expect(checkpoints()).toContain('step-7');
+    const told = (await run(here.client, predictAt(7))).get('rungs')!;
+    expect(told.artifacts.map(({ name }) => name)).toEqual([`trials/rungs/${atRung}`]);
+    expect(checkpoints()).toContain('step-7');
+    expect(existsSync(join(here.place.root, 'trials/rungs', final!))).toBe(false);
+    const early = digest('rungs', atRung);
+
+    // The next rung, then the end.
+    await run(here.client, job(here.dataset, [rungs], train({ untilStep: 13 })));
+    expect((await refusal(submit(here.client, predictAt(7), 2))).fieldViolations).toEqual([
+      {
+        field: 'spec.trials[0]',
+        description:
+          'trials/rungs/adapter is of step 13, not of step 7, which spec.predict.at_step asks ' +
+          'for; a train job with until_step 7 writes it',
+      },
+    ]);
+    await run(here.client, predictAt(13));
     await run(here.client, job(here.dataset, [rungs], train()));
-    const digest = (id: string) =>
-      artifactOnDisk(here.place.root, `trials/${id}/adapter/adapter_model.safetensors`).digest;
+    await run(here.client, job(here.dataset, [rungs], PREDICT));
     expect(digest('rungs')).toBe(digest('whole'));
+    expect(digest('rungs', final)).toBe(digest('whole', final));
+    expect(digest('rungs', atRung)).toBe(early);
+    expect(early).not.toBe(digest('rungs', final));
   });
 
   test('computes in float32 whether a job says so or not: same bytes, same source', async () => {

@@ -17,24 +17,24 @@ const SWEEP = `
 name: durable
 tasks: [cola, sst2]
 rows: 128
-validation_rows: 64
+validation_rows: 32
 seeds: [1, 2]
 adapter: {bottleneck: 16}
 compare:
   - {pruner: none}
   - {pruner: snip, sparsity: 0.8}
-train: {steps: 60, batch_size: 16, learning_rate: 1.0e-3, dropout: 0.1}
+train: {steps: 20, batch_size: 16, learning_rate: 1.0e-3, dropout: 0.1}
 `;
 const TENSORFLOW = `
 name: durable-tensorflow
 tasks: [mrpc, rte]
 rows: 128
-validation_rows: 64
+validation_rows: 32
 seeds: [1]
 adapter: {bottleneck: 16}
 compare:
   - {pruner: snip, sparsity: 0.8}
-train: {steps: 40, batch_size: 8, learning_rate: 1.0e-3, dropout: 0.1}
+train: {steps: 16, batch_size: 8, learning_rate: 1.0e-3, dropout: 0.1}
 `;
 
 // Every kill is followed by a start, and a killed worker's work is taken up after its timeout.

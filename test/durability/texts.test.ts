@@ -26,28 +26,28 @@ const QUESTIONS = `
 name: durable-questions
 tasks: [squad]
 rows: 64
-validation_rows: 150
-max_length: 128
-doc_stride: 32
+validation_rows: 80
+max_length: 64
+doc_stride: 16
 seeds: [1]
 adapter: {bottleneck: 16}
 compare:
   - {pruner: snip, sparsity: 0.8}
-train: {steps: 30, batch_size: 8, learning_rate: 1.0e-3, dropout: 0.1}
+train: {steps: 12, batch_size: 8, learning_rate: 1.0e-3, dropout: 0.1}
 `;
 const SUMMARIES = `
 name: durable-summaries
 tasks: [xsum]
 rows: 64
-validation_rows: 120
-max_length: 128
-max_target_length: 32
-generation: {beams: 2, max_length: 30}
+validation_rows: 100
+max_length: 64
+max_target_length: 16
+generation: {beams: 2, max_length: 12}
 seeds: [1]
 adapter: {bottleneck: 16}
 compare:
   - {pruner: snip, sparsity: 0.8}
-train: {steps: 30, batch_size: 4, learning_rate: 1.0e-3, dropout: 0.1}
+train: {steps: 12, batch_size: 4, learning_rate: 1.0e-3, dropout: 0.1}
 `;
 
 // Every kill is followed by a start, and a killed worker's work is taken up after its timeout.

@@ -2,7 +2,7 @@
 import { normalizeFlags } from '../../orchestrator/cli/options';
 import { runCommand } from '../../orchestrator/cli/run';
 import { buildConfig } from '../../orchestrator/cli/run-settings';
-import { expandCompare } from '../../orchestrator/sweep/compare';
+import { expandLine } from '../../orchestrator/sweep/compare';
 import { DEFAULT_UNFREEZE_PARAMS, modelAdapter } from '../../orchestrator/sweep/published-model';
 import { publishPrune, publishTrain } from '../../orchestrator/sweep/published-steps';
 import type { PlannedBackbone, PruneConfig, Trial } from '../../orchestrator/sweep/types';
@@ -72,7 +72,7 @@ function planTrial(flags: string, { arch, kind }: Case, hasWorkaround: boolean) 
   command.parseOptions(normalizeFlags(words));
   const config = buildConfig({ ...command.opts(), compat: 'official' });
   const [task] = config.tasks;
-  const { epochs, steps, ...settings } = task!.train;
+  const { epochs, steps, ...settings } = task!.lines[0]![0]!.candidates[0]!.train;
   const batches = Math.ceil(ROWS / settings.batch_size);
   const steps_per_epoch = Math.max(1, Math.floor(batches / (settings.accumulated_batches ?? 1)));
   const context = {
@@ -84,7 +84,7 @@ function planTrial(flags: string, { arch, kind }: Case, hasWorkaround: boolean) 
   const [line] = config.compare;
   const [compared] = hasWorkaround
     ? [{ ...worked(line!.adapters[0]!, context), prune: pruneOf() }]
-    : expandCompare(config.compare, context);
+    : expandLine(config.compare, 0, context);
   const train = publishTrain({
     ...settings,
     total_steps: context.total_steps,
@@ -96,7 +96,7 @@ function planTrial(flags: string, { arch, kind }: Case, hasWorkaround: boolean) 
 
   /** Without the checks of what the published programs can run. */
   function pruneOf(): PruneConfig {
-    const [exact] = expandCompare([{ ...line!, rules: 'exact' }], context);
+    const [exact] = expandLine([{ ...line!, rules: 'exact' }], 0, context);
     const asOfficial: PruneConfig = { ...exact!.prune, rules: 'official' };
     return publishPrune(kind === 'model' ? exact!.prune : asOfficial, {
       ...{ steps_per_epoch, batch_size: settings.batch_size },
@@ -105,7 +105,7 @@ function planTrial(flags: string, { arch, kind }: Case, hasWorkaround: boolean) 
   }
 }
 
-type Context = Parameters<typeof expandCompare>[1];
+type Context = Parameters<typeof expandLine>[2];
 
 function worked(asked: Parameters<typeof modelAdapter>[0], context: Context) {
   const found = modelAdapter(asked, { ...context, pruned: false });

@@ -23,6 +23,7 @@ import {
   Precision,
   PruneScope,
   Pruner,
+  ScoringHead,
   TaskKind,
   Unfrozen,
   type Dataset,
@@ -130,7 +131,7 @@ const train = (checkpointEverySteps = 0): Work => ({
 });
 const PREDICT: Work = {
   $case: 'predict',
-  value: { splits: ['validation'], generation: undefined },
+  value: { splits: ['validation'], generation: undefined, atStep: 0 },
 };
 
 function buildSpec(backbone: string, dataset: Dataset, trials: Trial[], work: Work): unknown {
@@ -312,6 +313,43 @@ onBoth.each([
     [trial('other-kind', { train: { ...noDropout, totalSteps: 10 } })],
     root,
   );
+});
+
+onBoth('every pruner that reads rows makes PyTorch’s masks, with every head to score with', () => {
+  const prior = { scoringHead: ScoringHead.SCORING_HEAD_PRIOR };
+  const ofClasses = [
+    trial('snip-prior', { prune: prior }),
+    trial('gradient', { prune: { pruner: Pruner.PRUNER_GRADIENT } }),
+    trial('fisher', { prune: { pruner: Pruner.PRUNER_FISHER } }),
+    trial('fisher-prior', { prune: { pruner: Pruner.PRUNER_FISHER, rounds: 2, ...prior } }),
+    trial('skeleton', { prune: { pruner: Pruner.PRUNER_SKELETON } }),
+  ];
+  const ofNumbers = [trial('numbers', { prune: prior })];
+  const [torchRoot, tfjsRoot] = [join(scratch, 'torch'), join(scratch, 'tfjs')];
+  const classes = writeTinyDataset(torchRoot);
+  const digest = '0123456789abcdef';
+  const numbers = {
+    ...{ name: `datasets/${digest}`, digest, numLabels: 1 },
+    taskKind: TaskKind.TASK_KIND_REGRESSION,
+  };
+  cpSync(join(torchRoot, classes.name), join(torchRoot, numbers.name), { recursive: true });
+  relabel(join(torchRoot, numbers.name, 'train.safetensors'), numbers.taskKind);
+  cpSync(torchRoot, tfjsRoot, { recursive: true });
+  const backbone = join(scratch, 'bert');
+  writeTinyBackbone(backbone, 'bert', VOCABULARY);
+  const specs = [
+    buildSpec(backbone, classes, ofClasses, PRUNE),
+    buildSpec(backbone, numbers, ofNumbers, PRUNE),
+  ];
+  const script = join(packageRoot(), 'test/fidelity/trainer_reference.py');
+  const requests = (root: string) => specs.map((spec) => ({ root, spec }));
+  expect(askPython(python!, [script], requests(torchRoot))).toMatchObject([
+    { failures: {} },
+    { failures: {} },
+  ]);
+  const told = askTfjs(requests(tfjsRoot));
+  expect(told.map(({ failure }) => failure)).toEqual([undefined, undefined]);
+  expect(compareMasks([...ofClasses, ...ofNumbers], torchRoot, tfjsRoot)).toBe(0);
 });
 
 /**

@@ -123,9 +123,13 @@ export function anyTrial(
 }
 
 export const PRUNE: JobSpec['work'] = { $case: 'prune', value: {} };
-export const predict = (splits: string[], generation?: Generation): JobSpec['work'] => ({
+export const predict = (
+  splits: string[],
+  generation?: Generation,
+  atStep = 0,
+): JobSpec['work'] => ({
   $case: 'predict',
-  value: { splits, generation },
+  value: { splits, generation, atStep },
 });
 export const PREDICT = predict(['validation']);
 export const train = (changes: Partial<TrainWork> = {}): JobSpec['work'] => ({

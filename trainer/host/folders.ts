@@ -1,8 +1,8 @@
 /** Folders that are either whole or absent, whatever dies. */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { contentDigest } from './artifacts';
-import { syncFolderSync, writeDurablySync, type Content } from '../../common/durable-files';
+import { fillFolderSync, syncFolderSync, type Content } from '../../common/durable-files';
 import { digestFolder } from '../../common/file-digests';
 import { nameBeside } from '../../common/temporary-names';
 
@@ -14,8 +14,7 @@ export function writeFolder(path: string, files: Readonly<Record<string, Content
   const making = nameBeside(path);
   mkdirSync(making, { recursive: true });
   try {
-    for (const [name, content] of Object.entries(files))
-      writeDurablySync(join(making, name), content);
+    fillFolderSync(making, files);
     removeFolder(path);
     renameSync(making, path);
   } catch (error) {

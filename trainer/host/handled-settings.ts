@@ -10,6 +10,7 @@ import {
   MaskControl,
   PruneSchedule,
   PruneScope,
+  ScoringHead,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Enumeration } from './violations';
 import type { WholeTrial } from './whole-spec';
@@ -74,6 +75,12 @@ export const HANDLED_SETTINGS: readonly Setting[] = [
       MaskControl.MASK_CONTROL_SHUFFLED,
     ],
     read: ({ prune }) => prune.control,
+  },
+  {
+    field: 'prune.scoring_head',
+    enumeration: ScoringHead,
+    supported: [ScoringHead.SCORING_HEAD_PRIOR],
+    read: ({ prune }) => prune.scoringHead,
   },
   {
     field: 'train.schedule',

@@ -21,6 +21,7 @@ import { EngineFailure } from './engine';
 import { HANDLED_SETTINGS } from './handled-settings';
 import { placeBackbone } from './placed-backbone';
 import { readPrecision } from './precision';
+import { describeOtherStep } from './trial-files';
 import { nameIn, type Enumeration, type Violation } from './violations';
 import type { WholeSpec, WholeTrial } from './whole-spec';
 
@@ -52,11 +53,21 @@ export function unmetPreconditions(
   );
   found.push(...unable('spec.precision', readPrecision(spec), capabilities.precisions, Precision));
   found.push(...backboneViolations(spec, capabilities, root), ...missingSplits(spec, root));
+  const atStep = spec.work?.$case === 'predict' ? spec.work.value.atStep : 0;
+  if (atStep > 0 && !capabilities.fields.includes('predict.at_step')) {
+    const description = 'is set; this trainer does not handle the field';
+    found.push({ field: 'spec.predict.at_step', description });
+  }
   for (const [index, trial] of trials.entries()) {
     const at = `spec.trials[${index}]`;
     found.push(...unableForTrial(at, trial, capabilities));
     const needed = NEEDED[spec.work!.$case];
-    if (!needed || existsSync(join(root, 'trials', trial.trialId, needed.file))) continue;
+    if (!needed) continue;
+    if (existsSync(join(root, 'trials', trial.trialId, needed.file))) {
+      const description = describeOtherStep(root, trial.trialId, atStep);
+      if (description !== undefined) found.push({ field: at, description });
+      continue;
+    }
     const file = `trials/${trial.trialId}/${needed.file}`;
     const description = `${file} does not exist; a job that does ${needed.writtenBy} writes it`;
     found.push({ field: at, description });

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { readAdapterStep } from '../../common/adapter-step';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import {
   Adapter,
@@ -68,8 +69,13 @@ export function trainingSource(
   );
 }
 
-/** Hex SHA-256 of everything that a trial's predictions depend on. */
+/**
+ * Hex SHA-256 of everything that a trial's predictions depend on. Throws EngineFailure
+ * (BAD_ARTIFACT) if its adapter is not of the step that the job predicts at.
+ */
 export function predictionSource(root: string, spec: JobSpec, { trialId }: Trial): string {
+  const other = describeOtherStep(root, trialId, findAtStep(spec));
+  if (other !== undefined) throw badArtifact(other);
   return digestParts(
     'prediction',
     ...inputs(spec),
@@ -174,8 +180,8 @@ export function readMasks(
 
 /** Whether the trial's predictions of a split exist and were made from the same source. */
 export function hasPredictions(root: string, spec: JobSpec, trial: Trial, split: string): boolean {
-  const { source } = readMetadata(join(trialFolder(root, trial.trialId), predictionsFile(split)));
-  return source === predictionSource(root, spec, trial);
+  const path = join(trialFolder(root, trial.trialId), predictionsFile(spec, split));
+  return readMetadata(path).source === predictionSource(root, spec, trial);
 }
 
 /** Writes the predictions of a split; logits as in Trial of job.proto. */
@@ -187,7 +193,7 @@ export async function writePredictions(
   logits: Tensor<Float32Array>,
 ): Promise<void> {
   const { root } = context;
-  const path = join(trialFolder(root, trial.trialId), predictionsFile(split));
+  const path = join(trialFolder(root, trial.trialId), predictionsFile(spec, split));
   const source = predictionSource(root, spec, trial);
   const metadata = { source, ...toMetadata([context.environment]) };
   const content = encodeSafetensors({ logits }, metadata);
@@ -197,4 +203,31 @@ export async function writePredictions(
 /** The weights of a trained adapter, in the trial's folder. */
 export const ADAPTER_FILE = 'adapter/adapter_model.safetensors';
 
-export const predictionsFile = (split: string): string => `predictions.${split}.safetensors`;
+/** The file of a split's predictions, in the trial's folder. */
+export function predictionsFile(spec: JobSpec, split: string): string {
+  const atStep = findAtStep(spec);
+  return `predictions.${split}${atStep > 0 ? `.step${atStep}` : ''}.safetensors`;
+}
+
+/** The step that a job predicts at; 0 for any. */
+const findAtStep = ({ work }: JobSpec): number =>
+  work?.$case === 'predict' ? work.value.atStep : 0;
+
+/**
+ * What is wrong with a trial's adapter if it is not of the step that predictions are asked for;
+ * undefined if nothing is, or atStep is 0.
+ */
+export function describeOtherStep(
+  root: string,
+  trialId: string,
+  atStep: number,
+): string | undefined {
+  if (atStep === 0) return undefined;
+  const step = readAdapterStep(join(trialFolder(root, trialId), 'adapter'));
+  if (step === atStep) return undefined;
+  return (
+    `trials/${trialId}/adapter is of ${step === undefined ? 'an unknown step' : `step ${step}`}, ` +
+    `not of step ${atStep}, which spec.predict.at_step asks for; ` +
+    `a train job with until_step ${atStep} writes it`
+  );
+}

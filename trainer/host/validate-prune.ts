@@ -10,12 +10,19 @@ import {
   Pruner,
   PruneSchedule,
   PruneScope,
+  ScoringHead,
+  TaskKind,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { hasLora, hasMatrices } from './adapter-parts';
 import { nameIn, type Violations } from './violations';
 import type { WholeTrial } from './whole-spec';
 
-export function checkPrune(found: Violations, at: string, trial: WholeTrial): void {
+export function checkPrune(
+  found: Violations,
+  at: string,
+  trial: WholeTrial,
+  taskKind: TaskKind,
+): void {
   const { prune, adapter } = trial;
   const pruner = nameIn(Pruner, prune.pruner);
   found.isOneOf(`${at}.pruner`, prune.pruner, Pruner);
@@ -42,6 +49,8 @@ export function checkPrune(found: Violations, at: string, trial: WholeTrial): vo
   }
   if (row?.uses.includes('scoring_rows')) found.atLeastOne(`${at}.scoring_rows`, prune.scoringRows);
   if (row?.uses.includes('temperature')) found.positive(`${at}.temperature`, prune.temperature);
+  if (row?.uses.includes('scoring_rows') && prune.scoringHead)
+    checkScoringHead(found, at, prune, taskKind);
   found.atLeastOne(`${at}.rounds`, prune.rounds);
   if (prune.rounds > 1) {
     found.isOneOf(`${at}.schedule`, prune.schedule, PruneSchedule);
@@ -63,6 +72,28 @@ export function checkPrune(found: Violations, at: string, trial: WholeTrial): vo
   if (isStructured)
     found.add(`${at}.structure`, `${structure} is not WEIGHTS, as OFFICIAL rules need`);
   checkOfficialRules(found, at, trial);
+}
+
+function checkScoringHead(
+  found: Violations,
+  at: string,
+  { scoringHead, everySteps, rules }: Prune,
+  taskKind: TaskKind,
+): void {
+  const field = `${at}.scoring_head`;
+  found.isOneOf(field, scoringHead, ScoringHead);
+  const name = nameIn(ScoringHead, scoringHead);
+  if (everySteps > 0)
+    found.add(field, `${name} is set; during training the head is the trained one`);
+  if (rules === MaskRules.MASK_RULES_OFFICIAL)
+    found.add(field, `${name} is set; the published code scores with the head as it is drawn`);
+  const isWithout = [
+    TaskKind.TASK_KIND_QUESTION_ANSWERING,
+    TaskKind.TASK_KIND_SUMMARIZATION,
+  ].includes(taskKind);
+  if (!isWithout) return;
+  const kind = nameIn(TaskKind, taskKind).replace('TASK_KIND_', '');
+  found.add(field, `${name} is set; it is for CLASSIFICATION and REGRESSION, not for ${kind}`);
 }
 
 /** The pruner as in messages, for example `ER`. */

@@ -79,7 +79,7 @@ export function invalidFields(spec: WholeSpec): Violation[] {
       );
     }
     checkAdapter(found, `${at}.adapter`, trial.adapter);
-    checkPrune(found, `${at}.prune`, trial);
+    checkPrune(found, `${at}.prune`, trial, spec.dataset.taskKind);
     checkTrain(found, `${at}.train`, trial.train);
     checkCompany(found, at, trial, spec);
     const before = seen.get(trial.trialId);
@@ -192,7 +192,7 @@ function checkTrain(found: Violations, at: string, train: Train): void {
   found.fraction(`${at}.label_smoothing`, train.labelSmoothing);
 }
 
-function checkWork(found: Violations, { work, dataset }: WholeSpec): void {
+function checkWork(found: Violations, { work, dataset, trials }: WholeSpec): void {
   switch (work?.$case) {
     case 'prune':
       return;
@@ -203,7 +203,7 @@ function checkWork(found: Violations, { work, dataset }: WholeSpec): void {
       found.notNegative('spec.train.max_seconds', work.value.maxSeconds);
       return;
     case 'predict': {
-      const { splits, generation } = work.value;
+      const { splits, generation, atStep } = work.value;
       if (splits.length === 0)
         found.add('spec.predict.splits', 'is empty; name at least one split');
       for (const [index, split] of splits.entries()) {
@@ -211,6 +211,14 @@ function checkWork(found: Violations, { work, dataset }: WholeSpec): void {
         found.add(
           `spec.predict.splits[${index}]`,
           `${quoted(split)} is not 1 to 64 characters of a-z, 0-9, '_' and '-'`,
+        );
+      }
+      for (const [index, { train }] of trials.entries()) {
+        if (atStep === 0 || atStep < train.totalSteps) continue;
+        found.add(
+          'spec.predict.at_step',
+          `${atStep} is not below ${train.totalSteps}, the total_steps of spec.trials[${index}]; ` +
+            "the last step's predictions are those without at_step",
         );
       }
       if (dataset.taskKind === TaskKind.TASK_KIND_SUMMARIZATION)

@@ -87,7 +87,7 @@ function listCapabilities(
     maskRules: [MaskRules.MASK_RULES_EXACT],
     prunesDuringTraining: false,
     precisions: [Precision.PRECISION_FLOAT32],
-    fields: [],
+    fields: ['prune.scoring_head', 'predict.at_step'],
     adapterNorms: [
       AdapterNorm.ADAPTER_NORM_NONE,
       AdapterNorm.ADAPTER_NORM_BEFORE,

@@ -1,4 +1,4 @@
-/** The gradient for pruners' scores: of the mean loss over a trial's scoring rows. */
+/** Gradients for pruners' scores: of the mean loss over a trial's scoring rows, and of each row. */
 import { elements } from '../../common/safetensors';
 import { Adapter, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Pace } from '../host/pace';
@@ -8,15 +8,42 @@ import { isPrunable, type Layout } from './layout';
 import type { LoadedJob } from './loaded-job';
 import { lossAndGradient } from './model';
 
-/** Rows per pass. */
+/** Rows per pass, for the gradient of the mean loss. */
 const ROWS = 32;
+
+type Gradients = Record<string, Float32Array>;
+
+/** How passes over the scoring rows are summed. */
+interface Summing {
+  name: string;
+  /** Rows per pass. */
+  rows: number;
+  /** Adds a pass over `rows` of `all` scoring rows. */
+  add(this: void, sum: Float64Array, gradient: Float32Array, rows: number, all: number): void;
+}
+
+const MEAN: Summing = {
+  name: 'mean',
+  rows: ROWS,
+  add: (sum, gradient, rows, all) => {
+    for (let i = 0; i < sum.length; i++) sum[i]! += (gradient[i]! * rows) / all;
+  },
+};
+
+const SQUARES: Summing = {
+  name: 'squares',
+  rows: 1,
+  add: (sum, gradient) => {
+    for (let i = 0; i < sum.length; i++) sum[i]! += gradient[i]! * gradient[i]!;
+  },
+};
 
 export class ScoringGradients {
   /**
-   * Gradients of first rounds, by everything that they depend on; trials that differ only in what
+   * Sums of first rounds, by everything that they depend on; trials that differ only in what
    * follows share them.
    */
-  private readonly first = new Map<string, Record<string, Float32Array>>();
+  private readonly first = new Map<string, Gradients>();
 
   constructor(
     private readonly loaded: LoadedJob,
@@ -25,18 +52,35 @@ export class ScoringGradients {
   ) {}
 
   /**
-   * The gradient by prunable matrix, at `weights` (a flat vector of the layout), in float32,
-   * without dropout.
+   * The gradient of the mean loss by prunable matrix, at `weights` (a flat vector of the layout),
+   * in float32, without dropout.
    */
-  async at(
+  at(trial: Trial, layout: Layout, weights: Float32Array, isFirst: boolean): Promise<Gradients> {
+    return this.sum(MEAN, trial, layout, weights, isFirst);
+  }
+
+  /** Likewise: the sum of the squares of each row's gradient. */
+  squaredAt(
     trial: Trial,
     layout: Layout,
     weights: Float32Array,
-    isFirstRound: boolean,
-  ): Promise<Record<string, Float32Array>> {
+    isFirst: boolean,
+  ): Promise<Gradients> {
+    return this.sum(SQUARES, trial, layout, weights, isFirst);
+  }
+
+  private async sum(
+    summing: Summing,
+    trial: Trial,
+    layout: Layout,
+    weights: Float32Array,
+    isFirst: boolean,
+  ): Promise<Gradients> {
     const rows = this.chooseRows(trial);
-    const key = JSON.stringify([trial.seed, Adapter.toJSON(trial.adapter!), rows.length]);
-    const known = isFirstRound ? this.first.get(key) : undefined;
+    const { seed, adapter, prune } = trial;
+    const made = [summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringHead];
+    const key = JSON.stringify(made);
+    const known = isFirst ? this.first.get(key) : undefined;
     if (known) {
       await this.pace.advance(0, rows.length);
       return known;
@@ -45,19 +89,17 @@ export class ScoringGradients {
     const sums = Object.entries(layout.prunableShapes).map(
       ([name, shape]) => [name, new Float64Array(elements(shape))] as const,
     );
-    for (let at = 0; at < rows.length; at += ROWS) {
-      const some = rows.subarray(at, at + ROWS);
+    for (let at = 0; at < rows.length; at += summing.rows) {
+      const some = rows.subarray(at, at + summing.rows);
       const { gradients } = lossAndGradient(parts, weights, some, isPrunable);
-      for (const [name, sum] of sums) {
-        gradients[name]!.forEach((value, i) => (sum[i]! += (value * some.length) / rows.length));
-      }
+      for (const [name, sum] of sums) summing.add(sum, gradients[name]!, some.length, rows.length);
       await this.pace.advance(some.length, some.length);
       this.pace.stopBetweenPasses();
     }
     const gradient = Object.fromEntries(
       sums.map(([name, sum]) => [name, Float32Array.from(sum)] as const),
     );
-    if (isFirstRound) this.first.set(key, gradient);
+    if (isFirst) this.first.set(key, gradient);
     return gradient;
   }
 

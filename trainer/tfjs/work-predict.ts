@@ -40,7 +40,12 @@ export async function runPredict(
       }
       context.emit({
         $case: 'trialResult',
-        value: describeResult(root, trialId, splits.map(predictionsFile), {}),
+        value: describeResult(
+          root,
+          trialId,
+          splits.map((name) => predictionsFile(spec, name)),
+          {},
+        ),
       });
     } catch (error) {
       if (!(error instanceof EngineFailure)) throw error;

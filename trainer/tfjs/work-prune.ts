@@ -18,6 +18,7 @@ import { findScorer } from './pruners';
 import { mapped } from './pruners/scorer';
 import { Ranking, type Masks, type Scores } from './ranking';
 import { ScoringGradients } from './scoring-gradient';
+import { withScoringHead } from './scoring-head';
 
 /** Runs a prune job. A trial that already has a mask from the same source is only reported. */
 export async function runPrune(
@@ -102,7 +103,13 @@ class PruneJob {
 
   private async ranked(trial: Trial, layout: Layout): Promise<Masks> {
     const ranking = new Ranking(trial.prune!, trial.seed, layout.prunableShapes);
-    const weights = this.loaded.start(trial, layout);
+    const weights = withScoringHead(
+      trial,
+      layout,
+      this.loaded.start(trial, layout),
+      this.loaded.split('train'),
+      this.spec.dataset!,
+    );
     for (let round = 0; !ranking.isDone; round++)
       ranking.keep(await this.scores(trial, layout, weights, ranking.masks, round));
     return ranking.finished();
@@ -126,6 +133,7 @@ class PruneJob {
       hidden,
       pace: this.pace,
       gradient: () => this.gradients.at(trial, layout, left, round === 0),
+      squaredGradients: () => this.gradients.squaredAt(trial, layout, left, round === 0),
     });
   }
 

@@ -10,6 +10,7 @@ import type {
   Heartbeat,
 } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { JobState, Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import { mapBounded } from '../../orchestrator/base/bounded';
 import {
   writeProgress,
   writeStage,
@@ -241,13 +242,13 @@ export class JobLog {
     const state = OUTCOMES.get(this.state);
     if (!state) throw new Error(`the job's stream ended in state ${stateWord(this.state)}`);
     await this.inTurn(async () => {
-      for (const trial of this.ref.trials) {
+      await mapBounded(this.ref.trials, async (trial) => {
         if (!this.kept.has(trial)) {
           await writeStage(this.root, trial, this.ref.work, this.series.stage(trial));
           await this.series.writeMetrics(trial);
         }
         if (state === 'succeeded' && this.reported.has(trial)) await this.series.forget(trial);
-      }
+      });
     });
     await this.saveProgress();
     const { sum, count } = this.paces;

@@ -15,6 +15,7 @@ import {
 } from '../../orchestrator/trainer-client/fetch-files';
 import {
   checkpointName,
+  isTrained,
   listCheckpoints,
   listFolder,
   listJobFiles,
@@ -98,7 +99,9 @@ export class RemoteFiles {
    * @throws TrainerError; TransferFailed if the trainer no longer has what it has reported
    */
   async fetchResults(log: JobLog, signal: AbortSignal): Promise<void> {
-    const { root, work } = this.job;
+    const { root, spec, work } = this.job;
+    const trained = (trial: string): boolean =>
+      spec.trials.some((each) => each.trialId === trial && isTrained(root, each));
     const say = (note: string): void => log.hold('fetching', note);
     const settings = { ...this.settings(signal), say };
     for (const [trial, artifacts] of log.reported) {
@@ -111,7 +114,9 @@ export class RemoteFiles {
       if (work === 'train') await fetchIfThere(this.client, root, trial, training, settings);
       for (const artifact of artifacts)
         await fetchArtifact(this.client, root, trial, artifact, settings);
-      if (work === 'train') await removeFolder(join(root, 'trials', trial, 'checkpoints'));
+      // The checkpoint of a rung is what the next one continues from.
+      if (work === 'train' && trained(trial))
+        await removeFolder(join(root, 'trials', trial, 'checkpoints'));
       await removeParts(root, trial);
     }
   }

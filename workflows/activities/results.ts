@@ -40,11 +40,9 @@ export async function pendingTrials(
   input: PlanRef & { cohortId: string },
 ): Promise<string[]> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
-  const pending: string[] = [];
-  for (const id of findCohort(plan, input.cohortId).trials) {
-    if ((await readResult(setup.root, input.sweepId, id)) === null) pending.push(id);
-  }
-  return pending;
+  const { trials } = findCohort(plan, input.cohortId);
+  const results = await mapBounded(trials, (id) => readResult(setup.root, input.sweepId, id));
+  return trials.filter((_, i) => results[i] === null);
 }
 
 /**
@@ -68,7 +66,7 @@ export async function evaluateTrials(
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
   const failures: Failed[] = [];
   const passing: unknown[] = [];
-  for (const id of input.trials) {
+  await mapBounded(input.trials, async (id) => {
     try {
       let result = await readDoneResult(setup.root, id);
       if (result === null) {
@@ -82,7 +80,7 @@ export async function evaluateTrials(
       // The trials behind it need not wait for the next attempt.
       passing.push(error);
     }
-  }
+  });
   // After the results, because whoever sees it change looks for them.
   await writeProgress(setup.root, input.sweepId, endedProgress(input));
   if (passing.length > 0) throw passing[0];

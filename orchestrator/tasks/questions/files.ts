@@ -15,14 +15,20 @@
 import { join } from 'node:path';
 import { ConfigError } from '../../base/errors';
 import { writeDurably } from '../../../common/durable-files';
+import { chooseSplitRows, findSplitSource } from '../../datasets/hold-out';
 import { joinRows, makeOffsets, makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors, type Tensor } from '../../datasets/safetensors';
-import { findLimit } from '../../datasets/splits';
 import { readLines } from '../../tables/text';
 import type { DatasetFiles } from '../family';
 import type { QuestionDataset } from './dataset';
 import { loadQaTokenizer, type QaFeature } from './features';
-import { chooseQuestions, digestQuestions, readQuestions, type ChosenQuestions } from './source';
+import {
+  digestQuestions,
+  encodeQuestions,
+  groupOfQuestion,
+  readQuestions,
+  type ChosenQuestions,
+} from './source';
 import type { SquadExample } from './squad-json';
 
 export const questionFiles: DatasetFiles<QuestionDataset> = {
@@ -33,12 +39,12 @@ export const questionFiles: DatasetFiles<QuestionDataset> = {
       stride: questions.doc_stride,
     });
     return {
-      digest: (split) => digestQuestions(questions, split),
+      digest: (split) => digestQuestions(questions, findSplitSource(dataset, split)),
       read: async (split) => {
-        const all = await readQuestions(questions, split);
+        const all = await readQuestions(questions, findSplitSource(dataset, split));
         return async (folder) => {
-          const limit = findLimit(dataset, split.name);
-          const chosen = await chooseQuestions(all, limit, encode, split);
+          const examples = chooseSplitRows(all, split, dataset, groupOfQuestion);
+          const chosen = await encodeQuestions(examples, encode, split);
           const counts = await writeQuestionSplit(folder, split.name, chosen);
           return {
             name: split.name,

@@ -1,22 +1,34 @@
 /** Plans data sets of questions from their files. */
 import { ConfigError } from '../../base/errors';
-import { describeSplits } from '../../datasets/describe-splits';
+import { chooseRows } from '../../datasets/choose-rows';
+import { describeSplits, type ReadSplit } from '../../datasets/describe-splits';
+import { planHeldOut } from '../../datasets/hold-out';
 import { planSplit, readEverySplit, type SplitSource } from '../../datasets/splits';
 import { sum } from '../../sweep/budget';
-import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
+import type { PlannedSplit } from '../../sweep/types';
+import type { Found, FoundRows, Planning, PlanningContext, TaskSource } from '../family';
 import { checkFilesExist } from '../../datasets/own-files';
 import type { PlannedQuestions, QuestionDataset } from './dataset';
 import { loadQaTokenizer } from './features';
 import type { OwnQuestions } from './own-tasks';
 import { ANSWERED_METRICS, chooseMetrics, QUESTION_OUTPUTS } from './published';
 import type { QuestionSettings } from './settings';
-import { chooseQuestions, digestQuestions, readQuestions, type QuestionRules } from './source';
+import {
+  digestQuestions,
+  encodeQuestions,
+  groupOfQuestion,
+  readQuestions,
+  type QuestionRules,
+} from './source';
 import type { SquadExample } from './squad-json';
 
 /** Making the features of this many questions takes a second or two. */
 const MANY_QUESTIONS = 5000;
 
 type Context = PlanningContext<QuestionSettings>;
+type PlannedSplits = Omit<FoundRows<QuestionDataset>, 'metrics' | 'source'> & {
+  heldOut: PlannedSplit[] | null;
+};
 type ReadSplits = { split: SplitSource; read: SquadExample[] }[];
 
 export const questionPlanning: Planning<QuestionSettings, OwnQuestions, QuestionDataset> = {
@@ -34,14 +46,11 @@ async function planSquad(
   task: string,
   { source, files }: TaskSource,
   context: Context,
-): Promise<FoundRows<QuestionDataset>> {
+): Promise<Found<QuestionDataset>> {
   const rules = { no_answer: task === 'squad_v2' };
   const splits = await readEverySplit(files, (split) => readQuestions(rules, split));
-  return {
-    ...(await planSplits(task, rules, splits, context)),
-    metrics: [...chooseMetrics(rules.no_answer)],
-    source,
-  };
+  const metrics = [...chooseMetrics(rules.no_answer)];
+  return addMetrics(await planSplits(task, rules, splits, context), metrics, source);
 }
 
 /** A single question without an answer puts the task under the rules of v2.0. */
@@ -49,7 +58,7 @@ async function planOwn(
   name: string,
   own: OwnQuestions,
   context: Context,
-): Promise<FoundRows<QuestionDataset>> {
+): Promise<Found<QuestionDataset>> {
   const { origin, files, metrics } = own;
   checkFilesExist(name, own);
   const columns = own.columns ?? undefined;
@@ -71,10 +80,18 @@ async function planOwn(
     });
   }
   const rules = { no_answer: scored || unanswered('train'), columns };
+  const chosen = [...(metrics ?? chooseMetrics(scored))];
+  return addMetrics(await planSplits(name, rules, splits, context), chosen, 'files');
+}
+
+function addMetrics(
+  { heldOut, ...rows }: PlannedSplits,
+  metrics: string[],
+  source: TaskSource['source'],
+): Found<QuestionDataset> {
   return {
-    ...(await planSplits(name, rules, splits, context)),
-    metrics: [...(metrics ?? chooseMetrics(scored))],
-    source: 'files',
+    rows: { ...rows, metrics, source },
+    heldOut: heldOut && { splits: heldOut, metrics },
   };
 }
 
@@ -82,8 +99,8 @@ async function planSplits(
   task: string,
   rules: QuestionRules,
   read: ReadSplits,
-  { settings: { doc_stride }, limits, max_length, backbonePath, onLongWork }: Context,
-): Promise<Omit<FoundRows<QuestionDataset>, 'metrics' | 'source'>> {
+  { settings: { doc_stride }, limits, holdOut, max_length, backbonePath, onLongWork }: Context,
+): Promise<PlannedSplits> {
   const encode = await loadQaTokenizer(backbonePath, { max_length, stride: doc_stride });
   const chosen = read.map(({ split, read }) => ({
     read,
@@ -95,12 +112,18 @@ async function planSplits(
       `splitting ${inAll.toLocaleString('en-US')} questions of ${task} into windows of tokens`,
     );
   }
-  const withFeatures = [];
+  const withFeatures: ReadSplit<SquadExample>[] = [];
+  const counts = new Map<SquadExample, number>();
   for (const { read, planned } of chosen) {
-    const { features } = await chooseQuestions(read, planned.rows, encode, planned);
-    withFeatures.push({ planned: { ...planned, features: features.length }, rows: read });
+    const rows = chooseRows(read.length, planned.rows).map((i) => read[i]!);
+    const { features } = await encodeQuestions(rows, encode, planned);
+    for (const { example } of features)
+      counts.set(rows[example]!, (counts.get(rows[example]!) ?? 0) + 1);
+    withFeatures.push({ planned: { ...planned, features: features.length }, rows });
   }
-  const splits = describeSplits(withFeatures, ({ context, question }) => [context, question]);
+  const describe = (splits: readonly ReadSplit<SquadExample>[]) =>
+    describeSplits(splits, ({ context, question }) => [context, question]);
+  const [train] = withFeatures.filter(({ planned }) => planned.name === 'train');
   const questions: PlannedQuestions = { doc_stride, ...rules };
   return {
     task,
@@ -108,6 +131,19 @@ async function planSplits(
     num_labels: QUESTION_OUTPUTS,
     label_names: [],
     questions,
-    splits,
+    splits: describe(withFeatures),
+    heldOut: holdOut === null ? null : describe(holdOutQuestions(train!, holdOut, counts)),
   };
+}
+
+/** @param counts how many windows each question has */
+function holdOutQuestions(
+  train: ReadSplit<SquadExample>,
+  fraction: number,
+  counts: ReadonlyMap<SquadExample, number>,
+): ReadSplit<SquadExample>[] {
+  return planHeldOut(train, fraction, groupOfQuestion).map(({ planned, rows }) => ({
+    planned: { ...planned, features: sum(rows.map((row) => counts.get(row) ?? 0)) },
+    rows,
+  }));
 }

@@ -4,7 +4,7 @@
  */
 import { extname } from 'node:path';
 import { ConfigError } from '../../base/errors';
-import { chooseRows } from '../../datasets/choose-rows';
+import type { GroupOf } from '../../datasets/hold-out';
 import type { SplitSource } from '../../datasets/splits';
 import { digestValue } from '../../sweep/identity';
 import { digestFile } from '../../tables/file-digest';
@@ -41,22 +41,23 @@ export function digestQuestions(rules: QuestionRules, { name, file }: SplitSourc
     : digestFile(file);
 }
 
-/** The questions of a split that are used (see chooseRows) and their features. */
+/** Questions of one context are held out together. */
+export const groupOfQuestion: GroupOf<SquadExample> = ({ context }) => context;
+
+/** The questions of a split that are used and their features. */
 export interface ChosenQuestions {
-  examples: SquadExample[];
+  examples: readonly SquadExample[];
   features: QaFeature[];
 }
 
 /**
  * @throws ConfigError with the file and each question that leaves no room for a context, at most 20
  */
-export async function chooseQuestions(
-  all: readonly SquadExample[],
-  limit: number | null,
+export async function encodeQuestions(
+  examples: readonly SquadExample[],
   encode: EncodeQuestions,
   { name, file }: SplitSource,
 ): Promise<ChosenQuestions> {
-  const examples = chooseRows(all.length, limit).map((i) => all[i]!);
   try {
     return { examples, features: await encode(examples) };
   } catch (error) {

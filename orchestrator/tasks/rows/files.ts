@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import { writeDurably } from '../../../common/durable-files';
 import { ConfigError } from '../../base/errors';
-import { chooseRows } from '../../datasets/choose-rows';
+import { chooseSplitRows, findSplitSource } from '../../datasets/hold-out';
 import { makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors, readSafetensors } from '../../datasets/safetensors';
-import { datasetPath, findLimit, type PreparedSplit } from '../../datasets/splits';
+import { datasetPath, type PreparedSplit } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
 import { loadRowEncoder, type EncodeRows } from '../../tokenizers/rows';
 import type { DatasetFiles } from '../family';
@@ -16,9 +16,10 @@ export const rowFiles: DatasetFiles<RowsDataset> = {
   async openSplits(dataset, backbonePath) {
     const encode = await loadRowEncoder(backbonePath, dataset.max_length);
     return {
-      digest: (split) => digestRows(dataset, split),
+      digest: (split) => digestRows(dataset, findSplitSource(dataset, split)),
       read: async (split) => {
-        const rows = await readRows(dataset, split);
+        const all = await readRows(dataset, findSplitSource(dataset, split));
+        const rows = chooseSplitRows(all, split, dataset);
         return (folder) => writeRows(folder, split, rows, encode, dataset);
       },
     };
@@ -32,21 +33,19 @@ export async function writeRows(
   split: Pick<PlannedSplit, 'name'>,
   rows: readonly Row[],
   encode: EncodeRows,
-  dataset: RowsDataset,
+  { kind }: Pick<RowsDataset, 'kind'>,
 ): Promise<PreparedSplit> {
-  const limit = findLimit(dataset, split.name);
-  const chosen = chooseRows(rows.length, limit).map((i) => rows[i]!);
-  const encoded = await encode(chosen);
+  const encoded = await encode(rows);
   const { tensors, ...counts } = makeTokenTensors(encoded);
   const labels =
-    dataset.kind === 'regression'
-      ? Float32Array.from(chosen, ({ label }) => label ?? NaN)
-      : Int32Array.from(chosen, ({ label }) => label ?? -1);
-  const all = { ...tensors, labels: { shape: [chosen.length], data: labels } };
+    kind === 'regression'
+      ? Float32Array.from(rows, ({ label }) => label ?? NaN)
+      : Int32Array.from(rows, ({ label }) => label ?? -1);
+  const all = { ...tensors, labels: { shape: [rows.length], data: labels } };
   await writeDurably(join(folder, `${split.name}.safetensors`), encodeSafetensors(all));
   return {
     name: split.name,
-    rows: chosen.length,
+    rows: rows.length,
     ...counts,
     truncated: encoded.filter((row) => row.truncated).length,
   };

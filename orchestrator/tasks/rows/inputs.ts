@@ -84,9 +84,8 @@ async function writeSplit(
   { folder, mark, dataset, backbonePath }: InputPlace<RowsDataset>,
 ): Promise<InputSplit> {
   const encode = await loadRowEncoder(backbonePath, dataset.max_length);
-  const all = { ...dataset, rows: null, validation_rows: null };
   const split = `${name}-${mark}`;
-  await writeRows(folder, { name: split }, rows, encode, all);
+  await writeRows(folder, { name: split }, rows, encode, dataset);
   return { split, rows: rows.length };
 }
 

@@ -1,10 +1,11 @@
 /** Plans data sets of rows from their files. */
 import { ConfigError } from '../../base/errors';
 import { describeSplits, type ReadSplit } from '../../datasets/describe-splits';
+import { planHeldOut } from '../../datasets/hold-out';
 import { planSplit } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
 import { digestFile } from '../../tables/file-digest';
-import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
+import type { Found, Planning, PlanningContext, TaskSource } from '../family';
 import { checkFilesExist } from '../../datasets/own-files';
 import type { Row, RowKind, RowsDataset } from './dataset';
 import type { OwnRows } from './own-tasks';
@@ -22,8 +23,8 @@ export const rowPlanning: Planning<object, OwnRows, RowsDataset> = {
 async function planGlue(
   name: string,
   { source, files }: TaskSource,
-  { limits }: PlanningContext<object>,
-): Promise<FoundRows<RowsDataset>> {
+  { limits, holdOut }: PlanningContext<object>,
+): Promise<Found<RowsDataset>> {
   const task = findGlueTask(name);
   const splits: ReadSplit<Row>[] = [];
   for (const { name } of task.splits) {
@@ -33,16 +34,30 @@ async function planGlue(
     const planned = planSplit(split, rows.length, digestGlueRows(task, split), limits);
     splits.push({ planned, rows });
   }
+  const describe = (read: readonly ReadSplit<Row>[]) =>
+    describeRows(read, task.kind, task.labels.length);
   return {
-    task: task.name,
-    kind: task.kind,
-    num_labels: countOutputs(task),
-    label_names: [...task.labels],
-    metrics: [...task.metrics],
-    source,
-    splits: describeRows(splits, task.kind, task.labels.length),
+    rows: {
+      task: task.name,
+      kind: task.kind,
+      num_labels: countOutputs(task),
+      label_names: [...task.labels],
+      metrics: [...task.metrics],
+      source,
+      splits: describe(splits),
+    },
+    heldOut:
+      holdOut === null
+        ? null
+        : {
+            splits: describe(planHeldOut(findTrain(splits), holdOut)),
+            metrics: task.metrics.filter((name) => !name.endsWith('_mismatched')),
+          },
   };
 }
+
+const findTrain = (splits: readonly ReadSplit<Row>[]) =>
+  splits.find(({ planned }) => planned.name === 'train')!;
 
 /** Adds the rows of each class, or the range of the numbers, and what is in training, too. */
 function describeRows(
@@ -72,8 +87,8 @@ function findRange(rows: readonly Row[]): [number, number] {
 async function planOwn(
   name: string,
   own: OwnRows,
-  { limits }: PlanningContext<object>,
-): Promise<FoundRows<RowsDataset>> {
+  { limits, holdOut }: PlanningContext<object>,
+): Promise<Found<RowsDataset>> {
   const { origin, kind, files, text, label, metrics } = own;
   checkFilesExist(name, own);
   const columns = { text, label };
@@ -102,14 +117,25 @@ async function planOwn(
       rows,
     };
   });
+  const describe = (splits: readonly ReadSplit<Row>[]) =>
+    describeRows(splits, kind, train.labels.length);
   return {
-    task: name,
-    kind,
-    num_labels: countOutputs({ kind, labels: train.labels }),
-    label_names: train.labels,
-    metrics: [...metrics],
-    source: 'files',
-    columns,
-    splits: describeRows(read, kind, train.labels.length),
+    rows: {
+      task: name,
+      kind,
+      num_labels: countOutputs({ kind, labels: train.labels }),
+      label_names: train.labels,
+      metrics: [...metrics],
+      source: 'files',
+      columns,
+      splits: describe(read),
+    },
+    heldOut:
+      holdOut === null
+        ? null
+        : {
+            splits: describe(planHeldOut(findTrain(read), holdOut)),
+            metrics: [...metrics],
+          },
   };
 }

@@ -7,10 +7,9 @@
  */
 import { join } from 'node:path';
 import { writeDurably } from '../../../common/durable-files';
-import { chooseRows } from '../../datasets/choose-rows';
+import { chooseSplitRows, findSplitSource } from '../../datasets/hold-out';
 import { joinRows, makeOffsets, makeTokenTensors } from '../../datasets/ragged';
 import { encodeSafetensors } from '../../datasets/safetensors';
-import { findLimit } from '../../datasets/splits';
 import { readLines } from '../../tables/text';
 import type { DatasetFiles } from '../family';
 import type { SummaryColumns, SummaryDataset } from './dataset';
@@ -24,12 +23,12 @@ export const summaryFiles: DatasetFiles<SummaryDataset> = {
     const { max_length } = dataset;
     const tokenizer = await loadSummaryTokenizer(backbonePath, { max_length, max_target_length });
     return {
-      digest: (split) => digestSummaries(dataset.task, split),
+      digest: (split) => digestSummaries(dataset.task, findSplitSource(dataset, split)),
       read: async (split) => {
-        const { rows: all } = await readSummarySplit(dataset.task, columns, split);
+        const source = findSplitSource(dataset, split);
+        const { rows: all } = await readSummarySplit(dataset.task, columns, source);
         return async (folder) => {
-          const limit = findLimit(dataset, split.name);
-          const rows = chooseRows(all.length, limit).map((i) => all[i]!);
+          const rows = chooseSplitRows(all, split, dataset);
           return {
             name: split.name,
             rows: rows.length,

@@ -1,17 +1,18 @@
 /** Plans data sets of documents and summaries from their tables. */
-import { describeSplits } from '../../datasets/describe-splits';
-import { planSplit, readEverySplit, type RowLimits } from '../../datasets/splits';
+import { describeSplits, type ReadSplit } from '../../datasets/describe-splits';
+import { planHeldOut } from '../../datasets/hold-out';
+import { planSplit, readEverySplit } from '../../datasets/splits';
 import type { PlannedSplit } from '../../sweep/types';
-import type { FoundRows, Planning, PlanningContext, TaskSource } from '../family';
+import type { Found, Planning, PlanningContext, TaskSource } from '../family';
 import { checkFilesExist } from '../../datasets/own-files';
 import type { SummaryColumns, SummaryDataset } from './dataset';
 import type { OwnSummaries } from './own-tasks';
 import { SUMMARY_COLUMNS, SUMMARY_METRICS, type SummaryTask } from './published';
 import type { SummarySettings } from './settings';
 import { digestSummaries, readSummarySplit } from './source';
+import type { SummaryRow } from './texts';
 
 type Context = PlanningContext<SummarySettings>;
-type Found = Promise<FoundRows<SummaryDataset>>;
 
 export const summaryPlanning: Planning<SummarySettings, OwnSummaries, SummaryDataset> = {
   planPublished,
@@ -29,25 +30,29 @@ export const summaryPlanning: Planning<SummarySettings, OwnSummaries, SummaryDat
 async function planPublished(
   task: string,
   { source, files }: TaskSource,
-  { settings, limits }: Context,
-): Found {
+  { settings, ...context }: Context,
+): Promise<Found<SummaryDataset>> {
   const columns = SUMMARY_COLUMNS[task as SummaryTask];
+  const metrics = [...SUMMARY_METRICS];
+  const { splits, heldOut } = await planSplits(task, columns, files, context);
   return {
-    ...describe(task, columns, settings),
-    metrics: [...SUMMARY_METRICS],
-    source,
-    splits: await planSplits(task, columns, files, limits),
+    rows: { ...describe(task, columns, settings), metrics, source, splits },
+    heldOut: heldOut && { splits: heldOut, metrics },
   };
 }
 
-async function planOwn(name: string, own: OwnSummaries, { settings, limits }: Context): Found {
+async function planOwn(
+  name: string,
+  own: OwnSummaries,
+  { settings, ...context }: Context,
+): Promise<Found<SummaryDataset>> {
   checkFilesExist(name, own);
-  const { columns, metrics, files } = own;
+  const { columns, files } = own;
+  const metrics = [...own.metrics];
+  const { splits, heldOut } = await planSplits(name, columns, files, context);
   return {
-    ...describe(name, columns, settings),
-    metrics: [...metrics],
-    source: 'files',
-    splits: await planSplits(name, columns, files, limits),
+    rows: { ...describe(name, columns, settings), metrics, source: 'files', splits },
+    heldOut: heldOut && { splits: heldOut, metrics },
   };
 }
 
@@ -64,15 +69,19 @@ async function planSplits(
   task: string,
   columns: SummaryColumns,
   files: TaskSource['files'],
-  limits: RowLimits,
-): Promise<PlannedSplit[]> {
+  { limits, holdOut }: Pick<Context, 'limits' | 'holdOut'>,
+): Promise<{ splits: PlannedSplit[]; heldOut: PlannedSplit[] | null }> {
   const splits = await readEverySplit(files, async (split) => {
     const { rows, leftOut } = await readSummarySplit(task, columns, split);
     const planned = planSplit(split, rows.length, digestSummaries(task, split), limits);
     return { planned: leftOut === 0 ? planned : { ...planned, left_out: leftOut }, rows };
   });
-  return describeSplits(
-    splits.map(({ read }) => read),
-    ({ document }) => [document],
-  );
+  const read = splits.map((each) => each.read);
+  const train = read.find(({ planned }) => planned.name === 'train')!;
+  const describe = (all: readonly ReadSplit<SummaryRow>[]) =>
+    describeSplits(all, ({ document }) => [document]);
+  return {
+    splits: describe(read),
+    heldOut: holdOut === null ? null : describe(planHeldOut(train, holdOut)),
+  };
 }

@@ -87,7 +87,7 @@ interface Written {
 
 export const summarySettings: SettingsSchema<SummarySettings> = {
   keys: { max_target_length: whole(2, 8192).optional(), generation: generation.optional() },
-  trainKeys: { label_smoothing: fraction.optional() },
+  trainKeys: { label_smoothing: fraction },
   trainDefaults: { label_smoothing: DEFAULT_LABEL_SMOOTHING },
   runFlags: RUN_FLAGS,
   refusedElsewhere: [['train', 'label_smoothing'], ['max_target_length'], ['generation']],

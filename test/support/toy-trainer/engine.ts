@@ -27,6 +27,7 @@ const capabilities: Engine['capabilities'] = {
   architectures: ['bert'],
   taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION],
   ...HEAD_ALONE,
+  fields: ['predict.at_step'],
 };
 
 export const createEngine = (): Promise<Engine> => Promise.resolve({ capabilities, run });
@@ -71,7 +72,8 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
         await pace.advance(bags.split.rows, bags.split.rows);
         pace.stopBetweenPasses();
       }
-      tellResult(trial, work.value.splits.map(files.predictionsFile), {});
+      const names = work.value.splits.map((name) => files.predictionsFile(job, name));
+      tellResult(trial, names, {});
     }
   }
 }

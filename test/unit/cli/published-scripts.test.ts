@@ -11,6 +11,7 @@ import {
   publishAdapter,
 } from '../../../orchestrator/sweep/published-model';
 import type { SweepConfig } from '../../../orchestrator/config/sweep-config';
+import { trainOf } from '../support/plans';
 
 /** What all three scripts have. */
 const SHARED =
@@ -55,7 +56,7 @@ describe('the scripts as they stand', () => {
   test.each(['glue', 'qa', 'summarization'] as const)('%s has its rows, rate and rules', (name) => {
     const config = buildConfig(parse(SCRIPTS[name]));
     expect(config.compare[0]).toMatchObject({ rules: 'official', sparsity: [0] });
-    expect(config.tasks[0]!.train).toMatchObject({
+    expect(trainOf(config.tasks[0])).toMatchObject({
       ...{ batch_size: 384, loss_parts: 8, learning_rate: 1e-4, weight_decay: 0.1 },
       ...{ epochs: 10, warmup: 0 },
     });
@@ -93,10 +94,14 @@ describe('the scripts as they stand', () => {
   test('a program may be named, and its flags follow', () => {
     const flags = ['--task_name', 'rte', '--pruner', 'snip', '--sparsity', '0.4'];
     const { name, options } = readProgram('glue', flags, runCommand().opts());
-    expect(buildConfig(options, name)).toMatchObject({
+    const config = buildConfig(options, name);
+    expect(config).toMatchObject({
       max_length: 128,
-      tasks: [{ name: 'rte', train: { batch_size: 16, epochs: 3, learning_rate: 5e-5 } }],
+      tasks: [{ name: 'rte' }],
       compare: [{ rules: 'official', pruner: ['snip'] }],
+    });
+    expect(trainOf(config.tasks[0])).toMatchObject({
+      ...{ batch_size: 16, epochs: 3, learning_rate: 5e-5 },
     });
     expect(() => readProgram('gleu', [], {} as RunOptions)).toThrow('one of glue, qa');
     expect(() => readProgram('glue', ['--task_nam', 'x'], {} as RunOptions)).toThrow(

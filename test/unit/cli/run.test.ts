@@ -4,6 +4,7 @@ import { buildConfig } from '../../../orchestrator/cli/run-settings';
 import { explainSparsity } from '../../../orchestrator/cli/seed-flags';
 import { adapterLabel } from '../../../orchestrator/sweep/adapters';
 import type { CompareLine, SweepConfig } from '../../../orchestrator/config/sweep-config';
+import { trainOf } from '../support/plans';
 
 function configFrom(flags: string): SweepConfig {
   const command = runCommand();
@@ -96,6 +97,12 @@ describe('the flags of sa-orch run', () => {
     ).toMatchObject({
       ...{ pruner: ['snip'], sparsity: [0.8], scope: ['local'], scoring_rows: [64], rounds: [5] },
     });
+    expect(parseLine('--pruner fisher --sparsity 0.8 --scoring_head prior')).toMatchObject({
+      scoring_head: ['prior'],
+    });
+    expect(() => parseLine('--pruner mag --sparsity 0.8 --scoring-head prior')).toThrow(
+      '--scoring-head: {"head":"prior"} is not allowed; must be left out if no pruner is snip',
+    );
   });
 
   test('limit how long the trial may train', () => {
@@ -120,7 +127,7 @@ describe('the flags of sa-orch run', () => {
       max_length: null,
       doc_stride: 64,
     });
-    expect(names.tasks[0]!.train).toMatchObject({
+    expect(trainOf(names.tasks[0])).toMatchObject({
       epochs: 10,
       batch_size: 48,
       learning_rate: 1e-4,
@@ -226,8 +233,8 @@ describe('the flags of sa-orch run', () => {
         no_repeat_ngram: 2,
         length_penalty: 1.5,
       },
-      tasks: [{ train: { label_smoothing: 0.2 } }],
     });
+    expect(trainOf(config.tasks[0])).toMatchObject({ label_smoothing: 0.2 });
     expect(configFrom('--task xsum').generation).toEqual({
       beams: 6,
       min_length: 10,

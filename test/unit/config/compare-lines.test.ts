@@ -24,6 +24,29 @@ describe('a wrong sweep file', () => {
       '2: compare[0].scoring_rows: 8 is not allowed; must be left out if no pruner is snip',
     ],
     [
+      'a scoring head that nothing uses',
+      'tasks: rte\ncompare: [{pruner: rand, sparsity: 0.4, scoring: {head: prior}}]',
+      '2: compare[0].scoring: {"head":"prior"} is not allowed; must be left out if no pruner is ' +
+        'snip, grasp, gradient, fisher or skeleton',
+    ],
+    [
+      'a scoring head at zero, by which no gradient reaches the adapter',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, scoring: {head: zero}}]',
+      '2: compare[0].scoring.head: "zero" is not allowed; must be one of published, prior',
+    ],
+    [
+      'a scoring head for masks made during training',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, rounds: 2, progressive: {}, ' +
+        'scoring: {head: prior}}]',
+      'must be left out if progressive is given: the head is the trained one then',
+    ],
+    [
+      'a scoring head of the published code',
+      'tasks: rte\ncompat: official\ncompare: [{pruner: snip, sparsity: 0.4, scoring: ' +
+        '{head: prior}}]',
+      'must be left out under compat official: the published code scores with the head as it is',
+    ],
+    [
       'large_sparse with sparsity',
       'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.8, large_sparse: {bottleneck: 128}}]',
       '2: compare[0].sparsity: 0.8 is not allowed; must be left out if large_sparse is given',

@@ -1,6 +1,7 @@
 /** Tasks that a sweep file describes by files and columns of its own. */
 import { join } from 'node:path';
 import { file, folder, listProblems, load } from '../support/sweep-file';
+import { trainOf } from '../support/plans';
 
 describe("a task of the user's own", () => {
   const KEYS =
@@ -130,7 +131,7 @@ describe("a task of the user's own", () => {
     const [task] = load(
       `{tasks: [{${KEYS}, settings: {steps: 9}}], train: {epochs: 2, learning_rate: 1e-3}}`,
     ).tasks;
-    expect(task!.train).toMatchObject({ epochs: null, steps: 9, learning_rate: 1e-3 });
+    expect(trainOf(task)).toMatchObject({ epochs: null, steps: 9, learning_rate: 1e-3 });
   });
 
   test('is meant by its name in a profile and on the command line', () => {
@@ -141,7 +142,7 @@ describe("a task of the user's own", () => {
     expect(load(yaml, { overrides: { tasks: [{ name: 'tickets' }] } }).tasks).toEqual([whole]);
     const [task] = load(yaml, { profile: 'p' }).tasks;
     expect(task!.own).toEqual(whole.own);
-    expect(task!.train).toMatchObject({ epochs: null, steps: 3, batch_size: 8 });
+    expect(trainOf(task)).toMatchObject({ epochs: null, steps: 3, batch_size: 8 });
   });
 
   test('may be described in a profile', () => {

@@ -1,6 +1,7 @@
 /** What profiles and the command line change in a sweep file. */
 import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import { listProblems, load } from '../support/sweep-file';
+import { trainOf } from '../support/plans';
 
 describe('profiles and overrides', () => {
   const yaml = [
@@ -15,7 +16,7 @@ describe('profiles and overrides', () => {
   test('a profile replaces lists and merges maps', () => {
     const config = load(yaml, { profile: 'quick' });
     expect(config).toMatchObject({ profile: 'quick', rows: 400, tasks: [{ name: 'cola' }] });
-    expect(config.tasks[0]!.train).toMatchObject({ epochs: null, steps: 10, batch_size: 8 });
+    expect(trainOf(config.tasks[0])).toMatchObject({ epochs: null, steps: 10, batch_size: 8 });
     expect(config.compare[0]!.adapters[0]).toMatchObject({
       attention_bottleneck: 4,
       ffn_bottleneck: 4,
@@ -40,8 +41,9 @@ describe('profiles and overrides', () => {
     expect(config).toMatchObject({
       rows: null,
       seeds: [9],
-      tasks: [{ name: 'cola', train: { epochs: 1, steps: null } }],
+      tasks: [{ name: 'cola' }],
     });
+    expect(trainOf(config.tasks[0])).toMatchObject({ epochs: 1, steps: null });
   });
 
   test('an unknown profile names those that are there', () => {

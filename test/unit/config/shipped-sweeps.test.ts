@@ -2,6 +2,7 @@
 import { DEFAULT_TRAIN } from '../../../orchestrator/config/defaults';
 import { loadSweepConfig } from '../../../orchestrator/config/load';
 import { HOULSBY } from '../support/sweep-file';
+import { trainOf } from '../support/plans';
 
 describe('the sweep glue', () => {
   test.each([null, 'quick', 'full', 'paper'])('is a valid sweep with profile %s', (profile) => {
@@ -10,7 +11,7 @@ describe('the sweep glue', () => {
 
   test('states the defaults where it states a setting', () => {
     const config = loadSweepConfig('glue');
-    expect(config.tasks[0]!.train).toEqual(DEFAULT_TRAIN);
+    expect(trainOf(config.tasks[0])).toEqual(DEFAULT_TRAIN);
     expect(config.compare[0]!.adapters).toEqual([HOULSBY]);
   });
 });

@@ -1,5 +1,6 @@
 /** Settings that only summarization has. */
 import { listProblems, load } from '../support/sweep-file';
+import { trainOf } from '../support/plans';
 
 describe('settings of summarization', () => {
   test('have the defaults of the published scripts', () => {
@@ -12,7 +13,7 @@ describe('settings of summarization', () => {
       length_penalty: 1,
     });
     expect(config.max_target_length).toBe(128);
-    expect(config.tasks[0]!.train.label_smoothing).toBe(0.1);
+    expect(trainOf(config.tasks[0]).label_smoothing).toBe(0.1);
   });
 
   test('are merged key by key with those of a profile and of the command line', () => {
@@ -28,8 +29,8 @@ describe('settings of summarization', () => {
 
   test('are of the tasks of summarization alone: what other tasks train with is as it was', () => {
     const { tasks } = load('tasks: [xsum, mrpc]\ntrain: {label_smoothing: 0.2}');
-    expect(tasks.map(({ train }) => train.label_smoothing)).toEqual([0.2, undefined]);
-    expect(Object.keys(tasks[1]!.train)).not.toContain('label_smoothing');
+    expect(tasks.map((task) => trainOf(task).label_smoothing)).toEqual([0.2, undefined]);
+    expect(Object.keys(trainOf(tasks[1]))).not.toContain('label_smoothing');
   });
 
   test.each([

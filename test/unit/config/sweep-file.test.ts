@@ -1,6 +1,7 @@
 /** What a sweep file may say, and what it means. */
 import { DEFAULT_TRAIN } from '../../../orchestrator/config/defaults';
 import { file, HOULSBY, listProblems, load } from '../support/sweep-file';
+import { trainOf } from '../support/plans';
 
 describe('a sweep file', () => {
   test('needs tasks only: everything else has a default', () => {
@@ -15,7 +16,13 @@ describe('a sweep file', () => {
       profile: null,
     });
     expect(config.tasks).toEqual([
-      { name: 'mrpc', kind: 'classification', train: DEFAULT_TRAIN, max_minutes: null, own: null },
+      {
+        name: 'mrpc',
+        kind: 'classification',
+        lines: [[{ candidates: [{ values: {}, train: DEFAULT_TRAIN }] }]],
+        max_minutes: null,
+        own: null,
+      },
     ]);
     expect(config.compare).toEqual([
       {
@@ -26,6 +33,7 @@ describe('a sweep file', () => {
           large_sparse: false,
           scope: ['global'],
           scoring_rows: [128],
+          scoring_head: ['published'],
           temperature: [200],
         },
         ...{
@@ -77,7 +85,9 @@ describe('a sweep file', () => {
     const config = load(
       '{tasks: [mrpc, {name: rte, train: {epochs: 8}}], train: {epochs: 2, learning_rate: 3e-4}}',
     );
-    expect(config.tasks.map(({ train }) => [train.epochs, train.learning_rate])).toEqual([
+    expect(
+      config.tasks.map(trainOf).map(({ epochs, learning_rate }) => [epochs, learning_rate]),
+    ).toEqual([
       [2, 3e-4],
       [8, 3e-4],
     ]);
@@ -88,7 +98,7 @@ describe('a sweep file', () => {
       '{tasks: [mrpc, {name: rte, train: {max_minutes: 0.5}}], train: {epochs: 2}}',
     );
     expect(config.tasks.map(({ max_minutes }) => max_minutes)).toEqual([null, 0.5]);
-    expect(config.tasks[1]!.train).not.toHaveProperty('max_minutes');
+    expect(trainOf(config.tasks[1])).not.toHaveProperty('max_minutes');
     expect(listProblems('tasks: mrpc\ntrain: {max_minutes: 0}').join('\n')).toContain(
       '2: train.max_minutes: 0 is not allowed; must be a number above 0',
     );

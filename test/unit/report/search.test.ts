@@ -1,5 +1,8 @@
 /** What the report says of a sweep that chooses values by a search before it compares. */
 import { renderMarkdown } from '../../../orchestrator/report/markdown';
+import { renderPlot } from '../../../orchestrator/report/plot';
+import { renderHtml } from '../../../orchestrator/report/html';
+import { renderSearchPlot, searchPanels } from '../../../orchestrator/report/search-plot';
 import { reportResults } from '../../../orchestrator/report/reported-results';
 import { summarize } from '../../../orchestrator/report/summary';
 import { renderTable } from '../../../orchestrator/report/table';
@@ -75,7 +78,7 @@ describe('a search that is decided', () => {
     expect(markdown).not.toContain('## Failed trials');
   });
 
-  test('shows each row with its chosen value, compared with the dense row whatever its value', () => {
+  test('shows each row with its chosen value, beside the dense row whatever its value', () => {
     expect(markdown).toContain('| pruner | sparsity | bottleneck | learning rate | n |');
     expect(markdown).toContain('| dense |  | 64 | 0.001 | 3 |');
     expect(markdown).toContain('| snip | 40 % | 64 | 0.003 | 3 |');
@@ -106,13 +109,33 @@ describe('a search that is decided', () => {
 
   test('says so in a terminal, a line for each row', () => {
     const table = renderTable(plan, results);
-    expect(table).toContain('27 of 27 trials done'.replace('27 of', '25 of') + ', 2 failed');
+    expect(table).toContain('25 of 27 trials done, 2 failed');
     expect(table).toContain('search 16 of 18 trials, comparison 9 of 9');
     expect(table).toMatch(/^mrpc: how learning rate was chosen$/m);
     expect(table).toMatch(
       /^ {2}dense, bottleneck 64 +lr 0\.001 of 0\.0003, 0\.001, 0\.003; \+2\.0/m,
     );
     expect(table).toMatch(/^ {2}snip 80 %.* lr 0\.003 failed in 2 of 2 trials: non_finite/m);
+  });
+
+  test('is drawn: a line for each row against the rate, what was chosen circled', async () => {
+    const [panel, ...others] = searchPanels(summary);
+    expect(others).toEqual([]);
+    expect(panel).toMatchObject({ title: 'mrpc, accuracy against learning rate', scale: 'log' });
+    expect(
+      panel!.points.filter(({ chosen }) => chosen).map(({ series, at }) => [series, at]),
+    ).toEqual([
+      ['dense, bottleneck 64', 0.001],
+      ['snip 40 %, bottleneck 64', 0.003],
+      ['snip 80 %, bottleneck 64', 0.001],
+    ]);
+    // The failed candidate has no point.
+    expect(panel!.points).toHaveLength(8);
+    const svg = await renderSearchPlot(summary);
+    expect(svg).toContain('learning rate (logarithmic)');
+    expect(svg).toContain('snip 40 %, bottleneck 64, learning rate 0.003: 80.5 ± 0.7');
+    expect(renderHtml(summary, '<svg></svg>', svg)).toContain(svg!.trimEnd());
+    expect(markdown).toMatch(/^!\[.*searched\]\(search\.svg\)$/m);
   });
 
   test('tells the phases apart in the results', () => {
@@ -123,7 +146,7 @@ describe('a search that is decided', () => {
   });
 });
 
-test('while it is undecided, the report says so, and has no row of the comparison', () => {
+test('while it is undecided, the report says so, and has no row of the comparison', async () => {
   const plan = searchPlan();
   const results = searched(plan).slice(0, 5);
   const markdown = renderMarkdown(summarize(plan, results, {}));
@@ -133,6 +156,7 @@ test('while it is undecided, the report says so, and has no row of the compariso
     '- undecided: 5 of 18 trials of the search are done; the rows of the comparison follow\n',
   );
   expect(markdown).not.toContain('## mrpc\n');
+  expect(await renderPlot(summarize(plan, results, {}))).toContain('<svg');
   expect(renderTable(plan, results)).toMatch(
     / dense, bottleneck 64 +undecided, from 0\.0003, 0\.001, 0\.003/,
   );

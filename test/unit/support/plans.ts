@@ -1,5 +1,6 @@
 import { findGlueTask, countOutputs } from '../../../orchestrator/tasks/rows/published';
 import { countBudget } from '../../../orchestrator/tasks/budget';
+import type { TaskConfig, TrainSettings } from '../../../orchestrator/config/sweep-config';
 import { DENSE } from '../../../orchestrator/sweep/dense';
 import type {
   AdapterConfig,
@@ -68,4 +69,9 @@ export function countSizes(
   task: Pick<PlannedDataset, 'kind' | 'num_labels'>,
 ): Budget {
   return countBudget({ adapter, prune: pruned }, on, task);
+}
+
+/** A task's training settings in a sweep without axes. */
+export function trainOf(task: TaskConfig | undefined): TrainSettings {
+  return task!.lines[0]![0]!.candidates[0]!.train;
 }

@@ -96,6 +96,44 @@ describe('planSweep', () => {
     ]);
   });
 
+  test('the head that weights are scored with tells trials apart; published is absent', () => {
+    const line = { sparsity: 0.4, scoring: { head: ['published', 'prior'] } };
+    const compare = [
+      { pruner: ['rand', 'fisher'], ...line },
+      { pruner: ['fisher', 'skeleton'], sparsity: 0.4 },
+    ];
+    const { trials } = plan({ compare, seeds: [1], tasks: ['mrpc'] });
+    const scored = { sparsity: 0.4, scoring_rows: 128 };
+    expect(trials.map((t) => t.prune)).toEqual([
+      prune({ pruner: 'rand', sparsity: 0.4 }),
+      prune({ pruner: 'fisher', ...scored }),
+      prune({ pruner: 'fisher', ...scored, scoring_head: 'prior' }),
+      prune({ pruner: 'skeleton', ...scored }),
+    ]);
+    expect(trials[1]!.prune).not.toHaveProperty('scoring_head');
+  });
+
+  test('a prior is refused where labels have none', () => {
+    const compare = [{ pruner: 'snip', sparsity: 0.4, scoring: { head: 'prior' } }];
+    const refuse = (kind: string) => {
+      const config = sweepConfigFrom('other', { ...SETTINGS, compare, tasks: ['mrpc'] });
+      const datasets = [{ ...dataset('mrpc', { train: 3668 }), kind }];
+      return () =>
+        planSweep(config, {
+          backbone: backbone(),
+          datasets,
+          maxCohort: 8,
+          defaultPrecision: 'float32',
+          profileReason: null,
+        });
+    };
+    expect(refuse('question_answering')).toThrow(
+      'compare[0].scoring: head prior is not allowed for task mrpc: ' +
+        'the spans of answers have no prior; must be published or left out',
+    );
+    expect(refuse('summarization')).toThrow('summaries have no head');
+  });
+
   test('what a pruner does not use is neutral, and what it uses has its default', () => {
     const compare = [{ pruner: ['er', 'grasp', 'synflow'], sparsity: 0.4, schedule: 'linear' }];
     expect(plan({ compare, seeds: [1], tasks: ['mrpc'] }).trials.map((t) => t.prune)).toEqual([

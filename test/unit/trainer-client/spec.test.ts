@@ -187,13 +187,13 @@ describe('a job of a plan', () => {
   test('predicts every split that is evaluated', () => {
     expect(buildSpec('predict').work).toEqual({
       $case: 'predict',
-      value: { splits: ['validation'] },
+      value: { splits: ['validation'], atStep: 0 },
     });
     const plan = { ...tinyPlan(), datasets: [{ ...dataset('mnli'), digest: 'mrpc-digest' }] };
     const splits = ['validation', 'validation_mismatched'];
     expect(jobSpecFor(plan, plan.cohorts[0]!, ['t1'], 'predict').work).toEqual({
       $case: 'predict',
-      value: { splits },
+      value: { splits, atStep: 0 },
     });
   });
 });

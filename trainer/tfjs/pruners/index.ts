@@ -5,10 +5,12 @@
 import { PRUNERS, type PrunerName } from '../../../common/vocabulary/pruners';
 import { findWord, listWords } from '../../../common/vocabulary/vocabulary';
 import type { Pruner } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { fisher } from './fisher';
 import { gradient } from './gradient';
 import { mag } from './mag';
 import { rand } from './rand';
 import type { Scorer } from './scorer';
+import { skeleton } from './skeleton';
 import { snip } from './snip';
 import { synflow } from './synflow';
 
@@ -20,6 +22,8 @@ const SCORERS: Partial<Record<PrunerName, Scorer>> = {
   er: rand,
   synflow,
   gradient,
+  fisher,
+  skeleton,
 };
 
 /** The contract's values for these, and NONE, which every trainer has. */

@@ -19,6 +19,8 @@ export interface Round {
   pace: Pace;
   /** ∂L/∂w of each prunable matrix, L the mean loss over the scoring rows with dropout off. */
   gradient(this: void): Promise<Record<string, Float32Array>>;
+  /** The sum over the scoring rows of the square of each row's own gradient. */
+  squaredGradients(this: void): Promise<Record<string, Float32Array>>;
 }
 
 export interface Scorer {

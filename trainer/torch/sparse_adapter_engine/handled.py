@@ -40,7 +40,7 @@ TASK_KINDS = (
     job_pb2.TASK_KIND_SUMMARIZATION,
 )
 
-# Later fields of a trial (later_fields.py), by path.
+# Later fields of a trial (later_fields.py) and of a job's work, by path.
 FIELDS = (
     "adapter.attention_scale",
     "adapter.attention_norm",
@@ -57,9 +57,11 @@ FIELDS = (
     "prune.keeps_removed_weights",
     "prune.keeps_scoring_gradients",
     "prune.repeats",
+    "prune.scoring_head",
     "train.optimizer",
     "train.accumulated_batches",
     "train.loss_parts",
+    "predict.at_step",
 )
 ADAPTER_NORMS = (
     job_pb2.ADAPTER_NORM_NONE,
@@ -117,6 +119,7 @@ SETTINGS: dict[tuple[str, str], tuple[EnumTypeWrapper, tuple[int, ...]]] = {
             job_pb2.MASK_CONTROL_SHUFFLED,
         ),
     ),
+    ("prune", "scoring_head"): (job_pb2.ScoringHead, (job_pb2.SCORING_HEAD_PRIOR,)),
     ("train", "schedule"): (
         job_pb2.LearningRateSchedule,
         (

@@ -2,11 +2,14 @@
 is scored.
 """
 
+import math
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from engine_support import Recorder, adapter, fresh_root, spec, trial
+from conftest import write_split
+from engine_support import Recorder, adapter, fresh_root, spec, train_work, trial
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
@@ -18,9 +21,11 @@ from sparse_adapter_engine.data.rows import Split, load_split
 from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import TrialFailed
+from sparse_adapter_engine.masks import scoring
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.masks.scores import Scores
 from sparse_adapter_engine.masks.scoring import Start, choose_scoring_rows, group_starts, score
+from sparse_adapter_engine.masks.scoring_head import label_prior, with_scoring_head
 from sparse_adapter_engine.modules.layout import initialize, is_prunable, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.stacked.operations import PLAIN
@@ -44,8 +49,8 @@ SOME = slice(None, None, 13)
 def gradient_trial(
     trial_id: str, pruner: str, sparsity: float = 0.5, rows: int = 48, **fields: object
 ) -> job_pb2.Trial:
-    """A trial pruned by snip, grasp or gradient; fields are those of Prune, and of the trial: seed,
-    width."""
+    """A trial pruned by a pruner that reads rows; fields are those of Prune, and of the trial:
+    seed, width."""
     made = trial(
         trial_id,
         seed=fields.pop("seed", 1),
@@ -179,7 +184,7 @@ def test_grasp_scores_equal_an_explicit_hessian(
     assert_close(flat_scores(found)[SOME], plain.weights[SOME] * (hessian @ plain.gradient()))
 
 
-@pytest.mark.parametrize("pruner", ["snip", "grasp", "gradient"])
+@pytest.mark.parametrize("pruner", ["snip", "grasp", "gradient", "skeleton"])
 def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Encoder) -> None:
     split = labelled(tiny, CLASSIFICATION)
     settings = {"rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_LINEAR}
@@ -198,7 +203,9 @@ def test_a_later_round_scores_the_masked_weights(pruner: str, tiny: Encoder) -> 
         # Removed weights have a gradient too, which is not looked at.
         assert_close((flat_scores(second) * kept)[SOME], gradient.abs()[SOME])
         return
-    if pruner == "snip":
+    if pruner == "skeleton":
+        expected = (-plain.weights * gradient)[SOME]
+    elif pruner == "snip":
         expected = ((plain.weights * gradient).abs() / (plain.weights * gradient).abs().sum())[SOME]
     else:
         expected = plain.weights[SOME] * (plain.some_of_hessian() @ gradient)
@@ -227,6 +234,99 @@ def test_gradient_scores_are_absolute_gradients_of_all_rows_at_once(
     (found,) = score_starts(tiny, split, [start], task_kind, pass_tokens=40, part_rows=4)
     plain = Plain(tiny, split, start, task_kind, temperature=1)
     assert_close(flat_scores(found), plain.gradient().abs())
+
+
+@pytest.mark.parametrize(
+    ("attention", "ffn", "task_kind"),
+    [("sequential", "lora", CLASSIFICATION), ("none", "after_norm", REGRESSION)],
+)
+def test_fisher_scores_are_sums_of_squared_gradients_of_single_rows(
+    attention: str, ffn: str, task_kind: int, tiny: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = labelled(tiny, task_kind)
+    start = make_start(tiny, split, small_trial("fisher", attention, ffn), task_kind)
+    rows, expected = start.rows, torch.zeros(())
+    for row in rows.split(1):
+        start.rows = row
+        expected = expected + Plain(tiny, split, start, task_kind, temperature=1).gradient() ** 2
+    start.rows = rows
+    (found,) = score_starts(tiny, split, [start], task_kind, pass_tokens=40)
+    assert_close(flat_scores(found), expected, 1e-5)
+    # Where the gradients of a pass would not fit in memory, it is several.
+    monkeypatch.setattr(scoring, "_PASS_GRADIENTS", expected.numel())
+    (single,) = score_starts(tiny, split, [start], task_kind, pass_tokens=40)
+    assert torch.equal(flat_scores(single), flat_scores(found))
+
+
+def test_skeleton_scores_are_what_removing_a_weight_costs_to_first_order(tiny: Encoder) -> None:
+    split = labelled(tiny, CLASSIFICATION)
+    start = make_start(tiny, split, small_trial("skeleton", "sequential", "sequential"))
+    (found,) = score_starts(tiny, split, [start], part_rows=4)
+    plain = Plain(tiny, split, start, CLASSIFICATION, temperature=1)
+    assert_close(flat_scores(found), -plain.weights * plain.gradient(), 1e-5)
+    # The highest: the loss is higher without it.
+    removed = plain.weights.clone()
+    removed[flat_scores(found).argmax()] = 0
+    assert plain(removed) > plain(plain.weights)
+
+
+@pytest.mark.parametrize(
+    ("task_kind", "prior"),
+    [
+        # 3 and 7 of 10 rows, and one more of each.
+        (CLASSIFICATION, [math.log(4 / 12), math.log(8 / 12)]),
+        (REGRESSION, [2.6]),
+    ],
+)
+def test_weights_are_scored_with_the_heads_bias_at_the_prior_of_all_labels(
+    task_kind: int, prior: list[float], tiny: Encoder
+) -> None:
+    split = labelled(tiny, task_kind)
+    task = RowTask(tiny, split, task_kind, How(500))
+    one = small_trial("snip", "sequential", "sequential")
+    one.prune.scoring_rows = 3
+    one.prune.scoring_head = job_pb2.SCORING_HEAD_PRIOR
+    shapes = layout(one.adapter, tiny, len(prior)).shapes
+    drawn = initialize(one, shapes, tiny.pooler)
+    weights = with_scoring_head(one, drawn, task)
+    assert {name for name in drawn if not torch.equal(drawn[name], weights[name])} == {
+        "head.out.bias"
+    }
+    assert weights["head.out.bias"].tolist() == pytest.approx(prior, rel=1e-6)
+    (start,) = group_starts(
+        [(one, Pruning(one.prune, 1, layout(one.adapter, tiny, len(prior)).prunable_shapes))],
+        task,
+        lambda each: with_scoring_head(each, drawn, task),
+    )
+    (found,) = score_starts(tiny, split, [start], task_kind)
+    plain = Plain(tiny, split, start, task_kind, temperature=1)
+    raw = (plain.weights * plain.gradient()).abs()
+    assert_close(flat_scores(found), raw / raw.sum(), 1e-5)
+
+
+def test_a_class_without_rows_has_a_finite_prior(tiny: Encoder) -> None:
+    task = RowTask(tiny, labelled(tiny, CLASSIFICATION), CLASSIFICATION, How(500))
+    assert label_prior(task, 3)[2] == pytest.approx(math.log(1 / 13))
+
+
+def test_training_starts_from_the_head_as_it_is_drawn(tiny_roberta: Path, tmp_path: Path) -> None:
+    rows = [[5 + row, 6, 7] for row in range(12)]
+    labels = torch.tensor([0] * 9 + [1] * 3, dtype=torch.int32)
+    write_split(tmp_path / "datasets/cola/train.safetensors", rows, labels)
+    trials = [gradient_trial(name, "snip", width=4) for name in ("published", "prior")]
+    trials[1].prune.scoring_head = job_pb2.SCORING_HEAD_PRIOR
+    engine = Engine(tmp_path)
+    engine.run(spec(tiny_roberta, trials, prune=job_pb2.PruneWork()), Recorder())
+    masks = [load_masks(tmp_path, one.trial_id) for one in trials]
+    assert any(not torch.equal(mask, masks[1][name]) for name, mask in masks[0].items())
+    # With the same mask, nothing is left of how it was scored.
+    folder = tmp_path / "trials"
+    shutil.copy(folder / "prior/masks.safetensors", folder / "published/masks.safetensors")
+    engine.run(spec(tiny_roberta, trials, train=train_work(until_step=2)), Recorder())
+    adapters = [
+        load_file(folder / one.trial_id / "adapter/adapter_model.safetensors") for one in trials
+    ]
+    assert all(torch.equal(tensor, adapters[1][name]) for name, tensor in adapters[0].items())
 
 
 def test_gradient_scores_are_the_same_with_attention_of_rows_of_variable_length(
@@ -273,9 +373,9 @@ def labelled(backbone: Encoder, task_kind: int) -> Split:
     )
 
 
-def assert_close(found: Tensor, expected: Tensor) -> None:
+def assert_close(found: Tensor, expected: Tensor, apart: float = 1e-4) -> None:
     assert expected.norm() > 0
-    assert (found - expected).norm() <= 1e-4 * expected.norm()
+    assert (found - expected).norm() <= apart * expected.norm()
 
 
 def test_keeping_the_highest_grasp_scores_keeps_the_gradients_norm(
@@ -341,6 +441,7 @@ def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> N
             schedule=linear,
             temperature=9,
         ),
+        gradient_trial("a4", "snip", rounds=1, scoring_head=job_pb2.SCORING_HEAD_PRIOR),
         gradient_trial("b", "snip", rounds=1, seed=2),
         gradient_trial("c", "snip", rounds=1, rows=9),
         gradient_trial("d1", "snip", rounds=3, schedule=linear),
@@ -366,7 +467,17 @@ def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> N
     task = RowTask(tiny, split, CLASSIFICATION, How(500))
     starts = group_starts(pairs, task, lambda _: {})
     assert [list(start.prunings) for start in starts] == [
-        *(["a1", "a2", "a3", "i1"], ["b"], ["c"], ["d1", "d2"], ["e"], ["f"], ["g1", "g2"], ["h"]),
+        *(
+            ["a1", "a2", "a3", "i1"],
+            ["a4"],
+            ["b"],
+            ["c"],
+            ["d1", "d2"],
+            ["e"],
+            ["f"],
+            ["g1", "g2"],
+            ["h"],
+        ),
         *(["i2"], ["j1", "j2"], ["k"], ["l"]),
     ]
 
@@ -410,7 +521,7 @@ def test_masks_do_not_depend_on_who_else_is_scored(
         assert together.read_bytes() == lone.read_bytes()
 
 
-@pytest.mark.parametrize("pruner", ["snip", "grasp", "gradient"])
+@pytest.mark.parametrize("pruner", ["snip", "grasp", "gradient", "fisher"])
 def test_a_lone_trials_scores_have_the_bits_that_they_have_among_others(
     pruner: str, minilm: Encoder, cola: Path
 ) -> None:
@@ -440,6 +551,8 @@ def test_every_pruner_leaves_an_exact_mask_and_controls_differ_from_it(
         gradient_trial("snip", "snip", sparsity=0.6, **rounds),
         gradient_trial("grasp", "grasp", sparsity=0.6, **rounds),
         gradient_trial("gradient", "gradient", sparsity=0.6, **rounds),
+        gradient_trial("fisher", "fisher", sparsity=0.6, **rounds),
+        gradient_trial("skeleton", "skeleton", sparsity=0.6, **rounds),
     ]
     trials.append(trial("synflow", pruner="synflow", sparsity=0.6))
     trials[-1].prune.MergeFrom(job_pb2.Prune(**rounds))

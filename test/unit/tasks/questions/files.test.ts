@@ -20,19 +20,20 @@ beforeEach(() => {
   write('dev-v2.0.json', squadJson([WHEN]));
 });
 
-async function resolve(settings: Record<string, unknown> = {}) {
+/** @param which of the data sets: with a search, the second one has held-out rows */
+async function resolve(settings: Record<string, unknown> = {}, which = 0) {
   const config = sweepConfigFrom('t', {
     tasks: 'squad_v2',
     max_length: 14,
     doc_stride: 4,
     ...settings,
   });
-  const [dataset] = await resolveDatasets(config, {
+  const datasets = await resolveDatasets(config, {
     dataDir: folder,
     env: {},
     backbone: { ...backbone(), path: model },
   });
-  return dataset!;
+  return datasets[which]!;
 }
 
 let roots = 0;
@@ -129,5 +130,31 @@ test('a file without the way back is named', async () => {
   rmSync(join(path, 'train.examples.jsonl'));
   expect(() => readQuestionSplit(path, 'train')).toThrow(
     `${path}/train.examples.jsonl: there is no such file`,
+  );
+});
+
+test('held-out questions are of other contexts than those that are trained on', async () => {
+  const contexts = ['The cat sat on Monday.', 'The cat sat on Friday.', 'The cat sat. A dog ran.'];
+  const paragraphs = contexts.flatMap((context) => {
+    const { data } = JSON.parse(squadJson([WHO, NOBODY], context)) as {
+      data: { paragraphs: { qas: { id: string }[] }[] }[];
+    };
+    const [paragraph] = data[0]!.paragraphs;
+    for (const qa of paragraph!.qas) qa.id = `${contexts.indexOf(context)}-${qa.id}`;
+    return data[0]!.paragraphs;
+  });
+  write('train-v2.0.json', JSON.stringify({ version: '2.0', data: [{ title: 'x', paragraphs }] }));
+  const heldOut = await resolve(
+    { search: { over: 'dropout', on: { hold_out: 0.2 } }, train: { dropout: [0, 0.1] } },
+    1,
+  );
+  const { path, splits } = await prepareDataset(heldOut, model, root());
+  const asked = ['train', 'validation'].map((split) =>
+    readQuestionSplit(path, split).examples.map(({ context }) => context),
+  );
+  expect(asked.map(({ length }) => length)).toEqual([4, 2]);
+  expect(asked[0]!.some((context) => asked[1]!.includes(context))).toBe(false);
+  expect(splits.map(({ rows, features }) => [rows, features])).toEqual(
+    heldOut.splits.map(({ rows, features }) => [rows, features]),
   );
 });

@@ -141,6 +141,64 @@ describe('resolveDatasets', () => {
   });
 });
 
+describe('held-out rows', () => {
+  const SEARCH = {
+    search: { over: 'dropout', on: { hold_out: 0.25 } },
+    train: { dropout: [0, 0.1] },
+  };
+
+  test('are training rows of a data set of their own, behind those of all tasks', async () => {
+    const [whole] = await resolve();
+    const [ordinary, heldOut, ...others] = await resolve(SEARCH);
+    expect(others).toEqual([]);
+    expect(ordinary).toEqual(whole);
+    expect(heldOut).toMatchObject({ task: 'rte', held_out: { fraction: 0.25 } });
+    const file = join(glue, 'RTE', 'train.tsv');
+    expect(heldOut!.splits).toMatchObject([
+      { name: 'train', file, rows: 3, of: 4, class_rows: [2, 1] },
+      { name: 'validation', file, rows: 1, of: 4, class_rows: [0, 1], also_in_train: 0 },
+    ]);
+    expect(heldOut!.digest).not.toBe(whole!.digest);
+    const half = { ...SEARCH, search: { ...SEARCH.search, on: { hold_out: 0.3 } } };
+    expect((await resolve(half))[1]!.digest).not.toBe(heldOut!.digest);
+  });
+
+  test('are prepared as they were planned', async () => {
+    const [, heldOut] = await resolve(SEARCH);
+    const { path, splits } = await prepareDataset(heldOut!, model, join(folder, 'root'));
+    expect(splits.map(({ name, rows }) => [name, rows])).toEqual([
+      ['train', 3],
+      ['validation', 1],
+    ]);
+    const labels = (split: string) =>
+      Array.from(readSafetensors(join(path, `${split}.safetensors`)).get('labels')!.data, Number);
+    expect([labels('train'), labels('validation')]).toEqual([[0, 0, 1], [1]]);
+    expect(JSON.parse(readFileSync(join(path, 'dataset.json'), 'utf8'))).toHaveProperty(
+      'held_out',
+      { fraction: 0.25 },
+    );
+  });
+
+  test('of generated rows are of the training rows, too; MNLI has one split of them', async () => {
+    const found = await resolve({ ...SEARCH, tasks: ['mnli', 'stsb'], rows: 40 }, null);
+    expect(found.map(({ task, held_out }) => [task, held_out !== undefined])).toEqual([
+      ['mnli', false],
+      ['stsb', false],
+      ['mnli', true],
+      ['stsb', true],
+    ]);
+    expect(found[2]).toMatchObject({
+      metrics: ['accuracy'],
+      splits: [
+        { name: 'train', rows: 30 },
+        { name: 'validation', rows: 10 },
+      ],
+    });
+    const prepared = await prepareDataset(found[2]!, model, join(folder, 'root'));
+    expect(prepared.splits.map(({ rows }) => rows)).toEqual([30, 10]);
+  });
+});
+
 describe('prepareDataset', () => {
   const root = () => join(folder, 'root');
 

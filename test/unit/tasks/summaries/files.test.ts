@@ -20,7 +20,8 @@ beforeEach(() => {
   write('validation.csv', 'article,highlights\na dog ran,dog\n');
 });
 
-async function resolve(settings: Record<string, unknown> = {}) {
+/** @param which of the data sets: with a search, the second one has held-out rows */
+async function resolve(settings: Record<string, unknown> = {}, which = 0) {
   const generation = { max_length: 12 };
   const config = sweepConfigFrom('t', {
     tasks: 'cnn_dailymail',
@@ -29,12 +30,12 @@ async function resolve(settings: Record<string, unknown> = {}) {
     generation,
     ...settings,
   });
-  const [dataset] = await resolveDatasets(config, {
+  const datasets = await resolveDatasets(config, {
     dataDir: folder,
     env: {},
     backbone: bart(model),
   });
-  return dataset as SummaryDataset;
+  return datasets[which] as SummaryDataset;
 }
 
 let roots = 0;
@@ -110,4 +111,17 @@ test('lengths that leave no room for a text are refused', async () => {
   await expect(prepareDataset(dataset, model, root())).rejects.toThrow(
     'max_target_length: is 2; must be more than 2, the number of special tokens',
   );
+});
+
+test('held-out documents are of the training file, and not trained on', async () => {
+  const heldOut = await resolve(
+    { search: { over: 'dropout', on: { hold_out: 0.5 } }, train: { dropout: [0, 0.1] } },
+    1,
+  );
+  const { path } = await prepareDataset(heldOut, model, root());
+  const rows = ['train', 'validation'].map((split) =>
+    readStoredSummaries(path, split, heldOut.summaries.columns).map(({ summary }) => summary),
+  );
+  expect(rows).toEqual([['a ship\nsank, too'], ['mill']]);
+  expect(heldOut.splits.map(({ rows }) => rows)).toEqual([1, 1]);
 });

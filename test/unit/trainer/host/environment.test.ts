@@ -6,6 +6,7 @@ import { encodeSafetensors } from '../../../../common/safetensors';
 import { Environment } from '../../../../gen/ts/sparse_adapter/trainer/v1/event';
 import { newestCheckpoint, writeCheckpoint } from '../../../../trainer/host/checkpoints';
 import { continueIn, readEnvironments, toMetadata } from '../../../../trainer/host/environment';
+import { JobSpec } from '../../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { describeResult, predictionsFile } from '../../../../trainer/host/trial-files';
 
 let root: string;
@@ -48,7 +49,7 @@ test('a result has what made each of its files, named once', () => {
   write('predictions.a.safetensors', [CPU]);
   write('predictions.b.safetensors', [GPU]);
   write('predictions.c.safetensors', [CPU]);
-  const splits = ['a', 'b', 'c'].map(predictionsFile);
+  const splits = ['a', 'b', 'c'].map((name) => predictionsFile(JobSpec.create(), name));
   expect(describeResult(root, 't1', splits, {}).environments).toEqual([CPU, GPU]);
   expect(describeResult(root, 't1', ['adapter'], {}).environments).toEqual([CPU, GPU, CPU]);
 });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Capabilities } from '../../../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import * as contract from '../../../../gen/ts/sparse_adapter/trainer/v1/job';
+import { LATER_FIELDS } from '../../../../common/vocabulary/later-fields';
 import { HANDLED_SETTINGS } from '../../../../trainer/host/handled-settings';
 import { unmetPreconditions } from '../../../../trainer/host/preconditions';
 import { wholeSpec, type WholeSpec } from '../../../../trainer/host/whole-spec';
@@ -81,6 +82,9 @@ const makeSpec = (): WholeSpec =>
 const everything = (): Capabilities =>
   Capabilities.create({
     ...{ maxCohort: 8, architectures: ['bert'], prunesDuringTraining: true },
+    fields: Object.entries(LATER_FIELDS).flatMap(([part, names]) =>
+      names.map((name) => `${part}.${name}`),
+    ),
     ...Object.fromEntries(
       Object.entries(LISTED).map(([name, [list]]) => [list, values(enumerationOf(name))]),
     ),
@@ -129,7 +133,8 @@ test.each(HANDLED_SETTINGS.map((setting) => [setting.field, setting] as const))(
     );
     for (const value of setting.supported) {
       const spec = makeSpec();
-      const [message, key] = field.split('.') as ['prune', 'scope'];
+      const inCamelCase = field.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+      const [message, key] = inCamelCase.split('.') as ['prune', 'scope'];
       (spec.trials[0]![message][key] as number) = value;
       const at = `spec.trials[0].${field}`;
       expect(said(spec, everything(), at)).toEqual([]);

@@ -45,7 +45,7 @@ const filesOf = (work: 'train' | 'predict') =>
     ...{ root, backbonePath: join(root, 'backbone'), remoteRootId: root, work },
     spec: JobSpec.fromPartial({
       ...{ backbone: { path: 'backbones/b' }, dataset: { name: 'datasets/d' } },
-      trials: [{ trialId: 't1' }],
+      trials: [{ trialId: 't1', train: { totalSteps: 10 } }],
     }),
     ...{ onSent: () => undefined, onReceived: () => undefined },
   });
@@ -104,6 +104,23 @@ test('the newest checkpoint is sent, even if the trainer has a newer one', async
   trainer.folders.set(folder.name, { artifact: folder, files: [artifactOf(newer, OLD)] });
   await filesOf('train').send(logOf([]) as unknown as JobLog, signal);
   expect(trainer.files.get(name)).toEqual(NEW);
+});
+
+test('the checkpoint of a rung stays until the trial is trained to its end', async () => {
+  for (const name of ['config.json', 'model.safetensors', 'tokenizer.json'])
+    write(`backbone/${name}`, '{}');
+  const checkpoint = 'trials/t1/checkpoints/step-5/state.safetensors';
+  write(checkpoint, NEW);
+  const trained = async (step: number) => {
+    write('trials/t1/adapter/adapter_config.json', JSON.stringify({ step }));
+    await filesOf('train').fetchResults(logOf([]) as unknown as JobLog, signal);
+  };
+  await trained(5);
+  expect(existsSync(join(root, checkpoint))).toBe(true);
+  await filesOf('train').send(logOf([]) as unknown as JobLog, signal);
+  expect(trainer.files.get(checkpoint)).toEqual(NEW);
+  await trained(10);
+  expect(existsSync(join(root, checkpoint))).toBe(false);
 });
 
 describe('the trials of a job', () => {

@@ -1,7 +1,7 @@
 """A round's scores. Pruners that read rows score many trials at once, and trials that would score
 the same weights on the same rows share them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -24,6 +24,8 @@ from .pruning import Pruning
 from .scores import Masks, Scores
 
 _Gradients = dict[str, Tensor]
+# How many values the gradients of a pass may have together, unless a single part has more.
+_PASS_GRADIENTS = 64_000_000
 # Called after each pass with its rows; may raise to stop.
 Passed = Callable[[int], None]
 
@@ -52,6 +54,13 @@ class Start:
     @property
     def by_official_rules(self) -> bool:
         return self.trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows of a batch, of whose mean loss the gradient is taken."""
+        if self.pruner.squares_rows:
+            return 1
+        return self.trial.prune.scoring_batch or self.rows.numel()
 
     @property
     def scored_rows(self) -> int:
@@ -92,6 +101,7 @@ def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
         scoring_rows=rows,
         scoring_batch=prune.scoring_batch,
         rules=prune.rules,
+        scoring_head=prune.scoring_head,
     )
     if find_pruner(prune).has_temperature:
         shared.temperature = prune.temperature
@@ -239,39 +249,56 @@ class _Cohort:
         self, owners: Sequence[int], derivative: Callable[[list[AnyPart]], list[_Gradients]]
     ) -> dict[int, _Gradients]:
         """By owner: the sum over its rows of what `derivative` gives for each part of a pass,
-        weighted by the part's share of the terms in the mean loss."""
+        weighted by the part's share of the terms in the mean loss; or of its squares, if the
+        owner's pruner squares rows."""
         parts: list[AnyPart] = []
         # By part: its batch. A batch's gradient is that of its mean loss.
         batches: list[int] = []
+        # By batch: the terms in its mean loss.
+        terms: list[int] = []
         for owner in owners:
             tensors, start = self._fixed[owner] | self.weights[owner], self._starts[owner]
-            for batch in start.rows.split(start.trial.prune.scoring_batch or start.rows.numel()):
+            for batch in start.rows.split(start.batch_rows):
                 of_batch = [
                     self._task.part(
                         owner, rows, TrialModules(start.trial.adapter, tensors, dropout=None)
                     )
                     for rows in batch.split(self._task.scored_rows)
                 ]
-                batches += [len(batches)] * len(of_batch)
+                batches += [len(terms)] * len(of_batch)
+                terms.append(sum(part.pack.terms for part in of_batch))
                 parts += of_batch
-        terms = {
-            batch: sum(
-                part.pack.terms for part, own in zip(parts, batches, strict=True) if own == batch
-            )
-            for batch in set(batches)
-        }
         of_part = iter(batches)
         sums = {
             owner: {name: torch.zeros_like(weight) for name, weight in self.weights[owner].items()}
             for owner in owners
         }
-        for group in self._task.passes(parts, self._task.how.scored_tokens):
+        for group in self._passes(parts):
             for part, found in zip(group, derivative(group), strict=True):
                 share = part.pack.terms / terms[next(of_part)]
+                squares = self._starts[part.owner].pruner.squares_rows
                 for name, summand in found.items():
-                    sums[part.owner][name].add_(summand, alpha=share)
+                    if squares:
+                        sums[part.owner][name].addcmul_(summand, summand)
+                    else:
+                        sums[part.owner][name].add_(summand, alpha=share)
             self._passed(sum(part.pack.rows for part in group))
         return sums
+
+    def _passes(self, parts: list[AnyPart]) -> Iterator[list[AnyPart]]:
+        """Groups parts that go through the backbone together, and whose gradients fit in memory:
+        each part has its own."""
+        for group in self._task.passes(parts, self._task.how.scored_tokens):
+            some: list[AnyPart] = []
+            room = _PASS_GRADIENTS
+            for part in group:
+                size = sum(weight.numel() for weight in self.weights[part.owner].values())
+                if some and size > room:
+                    yield some
+                    some, room = [], _PASS_GRADIENTS
+                some.append(part)
+                room -= size
+            yield some
 
     def take_left_over(self, found: _Gradients) -> _Gradients:
         """Takes the gradients of tensors that are not prunable out of an owner's."""

@@ -7,12 +7,14 @@ and validation follow from it.
 from sparse_adapter.trainer.v1 import job_pb2
 
 from .erdos_renyi import ErdosRenyi
+from .fisher import Fisher
 from .gradient import Gradient
 from .grasp import Grasp
 from .magnitude import Magnitude
 from .none import Nothing
 from .pruner import Pruner
 from .rand import Rand
+from .skeleton import Skeleton
 from .snip import Snip
 from .synflow import Synflow
 
@@ -28,6 +30,8 @@ PRUNERS: dict[job_pb2.Pruner, Pruner] = {
         Grasp(),
         Synflow(),
         Gradient(),
+        Fisher(),
+        Skeleton(),
     )
 }
 

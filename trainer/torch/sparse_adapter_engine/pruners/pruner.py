@@ -91,8 +91,8 @@ class RowlessPruner(Pruner, ABC):
 class Derived:
     """What a pruner that reads rows scores from, by name of the prunable matrices, on the CPU.
 
-    weights: with removed ones set to 0; unmasked: before that. derivative: g, or H g if the pruner
-    `uses_curvature`; both at `weights`.
+    weights: with removed ones set to 0; unmasked: before that. derivative, at `weights`: g; H g if
+    the pruner `uses_curvature`; the rows' sum of gᵢ² if it `squares_rows`.
     """
 
     weights: dict[str, Tensor]
@@ -107,6 +107,8 @@ class GradientPruner(Pruner, ABC):
     reads_rows = True
     # Whether it scores from the Hessian's product with the gradient, a second pass over the rows.
     uses_curvature: ClassVar[bool] = False
+    # Whether it scores from the squares of each row's own gradient.
+    squares_rows: ClassVar[bool] = False
 
     @abstractmethod
     def score(self, found: Derived) -> Scores:

@@ -31,6 +31,7 @@ class PairTask:
 
     # Targets are texts.
     classes = None
+    numbers = None
     scored_rows = PART_ROWS
 
     @property

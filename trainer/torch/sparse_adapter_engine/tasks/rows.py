@@ -54,6 +54,11 @@ class RowTask:
         return self.split.labels if self.kind == CLASSIFICATION else None
 
     @property
+    def numbers(self) -> Tensor | None:
+        """See Task."""
+        return self.split.labels if self.kind == job_pb2.TASK_KIND_REGRESSION else None
+
+    @property
     def scored_rows(self) -> int:
         """See Task."""
         return self.how.rows_of_part(int(self.split.lengths.max()))

@@ -59,6 +59,10 @@ class Task(Protocol):
         """int64 [rows]: each row's class; None if rows have none."""
 
     @property
+    def numbers(self) -> Tensor | None:
+        """float32 [rows]: each row's number; None if rows have none."""
+
+    @property
     def scored_rows(self) -> int:
         """Rows of one trial per forward when scoring."""
 

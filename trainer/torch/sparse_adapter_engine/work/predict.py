@@ -8,6 +8,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from sparse_adapter_engine.data.rows import SUMMARIZATION
 from sparse_adapter_engine.errors import JobFailed, bad_artifact
+from sparse_adapter_engine.files.adapter_step import adapter_step, describe_other_step
 from sparse_adapter_engine.files.artifacts import (
     Tensors,
     read_metadata,
@@ -73,9 +74,14 @@ def run_predict(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> 
         )
     for trial in trials:
         folder = trial_folder(context.root, trial.trial_id)
-        files = [folder / f"predictions.{name}.safetensors" for name in loaded.splits]
+        files = [folder / _file_name(spec, name) for name in loaded.splits]
         artifacts = [describe(context.root, file) for file in files]
         reporter.trial_result(trial.trial_id, artifacts, {}, _made_by(files))
+
+
+def _file_name(spec: job_pb2.JobSpec, split: str) -> str:
+    step = f".step{spec.predict.at_step}" if spec.predict.at_step else ""
+    return f"predictions.{split}{step}.safetensors"
 
 
 def _made_by(files: list[Path]) -> Environments:
@@ -87,7 +93,11 @@ def _made_by(files: list[Path]) -> Environments:
 
 
 def _read_adapter(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> Tensors:
-    path = trial_folder(context.root, trial.trial_id) / "adapter" / "adapter_model.safetensors"
+    folder, asked = trial_folder(context.root, trial.trial_id), loaded.spec.predict.at_step
+    found = adapter_step(folder)
+    if asked and found != asked:
+        raise bad_artifact(describe_other_step(trial.trial_id, found, asked))
+    path = folder / "adapter" / "adapter_model.safetensors"
     tensors = read_tensors(path)
     for name, shape in loaded.layout(trial).shapes.items():
         if name not in tensors or tuple(tensors[name].shape) != shape:
@@ -106,7 +116,7 @@ def _source(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> str:
 
 
 def _has_predictions(context: Context, loaded: Loaded, trial: job_pb2.Trial, split: str) -> bool:
-    path = trial_folder(context.root, trial.trial_id) / f"predictions.{split}.safetensors"
+    path = trial_folder(context.root, trial.trial_id) / _file_name(loaded.spec, split)
     return read_metadata(path).get("source") == _source(context, loaded, trial)
 
 
@@ -129,7 +139,7 @@ def _predict(
     by_id = {trial.trial_id: trial for trial in loaded.spec.trials}
     predicted = loaded.task(split).predict(trials, loaded.spec.predict.generation, passed)
     for trial_id, predictions in predicted:
-        path = trial_folder(context.root, trial_id) / f"predictions.{split}.safetensors"
+        path = trial_folder(context.root, trial_id) / _file_name(loaded.spec, split)
         source = _source(context, loaded, by_id[trial_id])
         metadata = {"source": source} | to_metadata([loaded.environment])
         write = partial(write_tensors, path, predictions, metadata)

@@ -22,6 +22,7 @@ from sparse_adapter_engine.masks.scoring import (
     score,
     score_without_rows,
 )
+from sparse_adapter_engine.masks.scoring_head import with_scoring_head
 from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.pruners import find_pruner
@@ -123,7 +124,10 @@ def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> 
             prunings.append(
                 (trial, Pruning(trial.prune, trial.seed, loaded.layout(trial).prunable_shapes))
             )
-    return group_starts(prunings, loaded.task("train"), lambda trial: loaded.start(trial)[1])
+    task = loaded.task("train")
+    return group_starts(
+        prunings, task, lambda trial: with_scoring_head(trial, loaded.start(trial)[1], task)
+    )
 
 
 def _masks_without_rows(

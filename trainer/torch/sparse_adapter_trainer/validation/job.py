@@ -48,7 +48,7 @@ def _check_trials(spec: job_pb2.JobSpec) -> Found:
     seen: dict[str, int] = {}
     for index, trial in enumerate(spec.trials):
         at = f"spec.trials[{index}]"
-        yield from _check_trial(at, trial)
+        yield from _check_trial(at, trial, spec.dataset.task_kind)
         if trial.adapter.unfrozen_tensors and len(spec.trials) > 1:
             yield (
                 f"{at}.adapter.unfrozen_tensors",
@@ -129,11 +129,11 @@ def _check_dataset(dataset: job_pb2.Dataset) -> Found:
         yield "spec.dataset.num_labels", f"{dataset.num_labels} is not 0, as summarization needs"
 
 
-def _check_trial(at: str, trial: job_pb2.Trial) -> Found:
+def _check_trial(at: str, trial: job_pb2.Trial, task_kind: int) -> Found:
     if not _TRIAL_ID.fullmatch(trial.trial_id):
         yield f"{at}.trial_id", f"{trial.trial_id!r} is not 1 to 64 characters of a-z, 0-9 and '-'"
     yield from check_adapter(f"{at}.adapter", trial.adapter)
-    yield from check_prune(f"{at}.prune", trial)
+    yield from check_prune(f"{at}.prune", trial, task_kind)
     yield from check_train(f"{at}.train", trial.train)
 
 
@@ -144,4 +144,4 @@ def _check_work(spec: job_pb2.JobSpec) -> Found:
     if work == "train":
         yield from check_train_work(spec.train)
     if work == "predict":
-        yield from check_predict_work(spec.predict, spec.dataset.task_kind)
+        yield from check_predict_work(spec)

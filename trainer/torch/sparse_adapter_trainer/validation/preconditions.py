@@ -7,6 +7,7 @@ from pathlib import Path
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
+from sparse_adapter_engine.files.adapter_step import adapter_step, describe_other_step
 from sparse_adapter_engine.handled import SETTINGS
 from sparse_adapter_engine.later_fields import set_later_fields
 from sparse_adapter_engine.precision import read_precision
@@ -46,10 +47,13 @@ def _check_preconditions(
     )
     yield from check_backbone_config(spec, capabilities, root)
     yield from _check_splits(spec, root / spec.dataset.name)
+    at_step = spec.predict.at_step
+    if at_step and "predict.at_step" not in capabilities.fields:
+        yield "spec.predict.at_step", "is set; this trainer does not handle the field"
     for index, trial in enumerate(spec.trials):
         at = f"spec.trials[{index}]"
         yield from _check_trial_supported(at, trial, capabilities)
-        yield from _check_earlier_work(at, trial, spec.WhichOneof("work") or "", root)
+        yield from _check_earlier_work(at, trial, spec.WhichOneof("work") or "", root, at_step)
 
 
 def _check_trial_supported(
@@ -98,15 +102,21 @@ def _check_trial_supported(
             )
 
 
-def _check_earlier_work(at: str, trial: job_pb2.Trial, work: str, root: Path) -> Found:
+def _check_earlier_work(
+    at: str, trial: job_pb2.Trial, work: str, root: Path, at_step: int
+) -> Found:
+    """at_step: the step that a job predicts at; 0 for any."""
     if work not in _NEEDED:
         return
     file, earlier = _NEEDED[work]
-    if not (root / "trials" / trial.trial_id / file).is_file():
+    folder = root / "trials" / trial.trial_id
+    if not (folder / file).is_file():
         yield (
             at,
             f"trials/{trial.trial_id}/{file} does not exist; a job that does {earlier} writes it",
         )
+    elif at_step and (found := adapter_step(folder)) != at_step:
+        yield at, describe_other_step(trial.trial_id, found, at_step)
 
 
 def _check_splits(spec: job_pb2.JobSpec, folder: Path) -> Found:

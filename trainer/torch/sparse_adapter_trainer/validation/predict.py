@@ -10,8 +10,8 @@ from .violations import Found, check_at_least_one, write_number
 _SPLIT = re.compile(r"[a-z0-9_-]{1,64}")
 
 
-def check_predict_work(work: job_pb2.PredictWork, task_kind: int) -> Found:
-    """task_kind: a TaskKind."""
+def check_predict_work(spec: job_pb2.JobSpec) -> Found:
+    work = spec.predict
     if not work.splits:
         yield "spec.predict.splits", "is empty; name at least one split"
     for index, split in enumerate(work.splits):
@@ -20,7 +20,15 @@ def check_predict_work(work: job_pb2.PredictWork, task_kind: int) -> Found:
                 f"spec.predict.splits[{index}]",
                 f"{split!r} is not 1 to 64 characters of a-z, 0-9, '_' and '-'",
             )
-    if task_kind == job_pb2.TASK_KIND_SUMMARIZATION:
+    for index, trial in enumerate(spec.trials):
+        total = trial.train.total_steps
+        if work.at_step and work.at_step >= total:
+            yield (
+                "spec.predict.at_step",
+                f"{work.at_step} is not below {total}, the total_steps of spec.trials[{index}]; "
+                "the last step's predictions are those without at_step",
+            )
+    if spec.dataset.task_kind == job_pb2.TASK_KIND_SUMMARIZATION:
         yield from _check_generation("spec.predict.generation", work.generation)
 
 

@@ -19,7 +19,8 @@ from .violations import (
 )
 
 
-def check_prune(at: str, trial: job_pb2.Trial) -> Found:
+def check_prune(at: str, trial: job_pb2.Trial, task_kind: int) -> Found:
+    """task_kind: a TaskKind."""
     prune = trial.prune
     yield from check_enum(f"{at}.pruner", prune.pruner, job_pb2.Pruner)
     yield from check_fraction(f"{at}.sparsity", prune.sparsity)
@@ -59,6 +60,8 @@ def check_prune(at: str, trial: job_pb2.Trial) -> Found:
         yield from check_at_least_one(f"{at}.scoring_rows", prune.scoring_rows)
     if pruner.has_temperature:
         yield from check_positive(f"{at}.temperature", prune.temperature)
+    if pruner.reads_rows and prune.scoring_head:
+        yield from _check_scoring_head(at, prune, task_kind)
     yield from check_at_least_one(f"{at}.rounds", prune.rounds)
     if prune.rounds > 1:
         yield from check_enum(f"{at}.schedule", prune.schedule, job_pb2.PruneSchedule)
@@ -85,6 +88,19 @@ def check_prune(at: str, trial: job_pb2.Trial) -> Found:
         )
     if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
         yield from _check_official_rules(at, trial, pruner)
+
+
+def _check_scoring_head(at: str, prune: job_pb2.Prune, task_kind: int) -> Found:
+    field = f"{at}.scoring_head"
+    yield from check_enum(field, prune.scoring_head, job_pb2.ScoringHead)
+    name = write_name(job_pb2.ScoringHead, prune.scoring_head)
+    if prune.every_steps:
+        yield field, f"{name} is set; during training the head is the trained one"
+    if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+        yield field, f"{name} is set; the published code scores with the head as it is drawn"
+    if task_kind in (job_pb2.TASK_KIND_QUESTION_ANSWERING, job_pb2.TASK_KIND_SUMMARIZATION):
+        kind = write_name(job_pb2.TaskKind, task_kind).removeprefix("TASK_KIND_")
+        yield field, f"{name} is set; it is for CLASSIFICATION and REGRESSION, not for {kind}"
 
 
 def _check_groups(at: str, prune: job_pb2.Prune) -> Found:
