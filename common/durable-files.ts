@@ -10,14 +10,14 @@ import {
   existsSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeFolder } from './make-folder';
 import { nameBeside } from './temporary-names';
 
 export type Content = string | Uint8Array;
@@ -50,7 +50,7 @@ async function createFile(path: string): Promise<FileHandle> {
     return await open(path, 'wx');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     return open(path, 'wx');
   }
 }
@@ -116,7 +116,7 @@ export async function moveDurably(source: string, path: string): Promise<void> {
   } finally {
     await file.close();
   }
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   await rename(source, path);
   await syncFolder(dirname(path));
 }
@@ -148,7 +148,7 @@ export function naming(path: string, error: unknown): unknown {
 
 function putInPlace(path: string, content: Content, place: (temporary: string) => void): void {
   const temporary = nameBeside(path);
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   try {
     createSyncedFile(temporary, content);
     place(temporary);

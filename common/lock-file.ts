@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from './make-folder';
 import { naming } from './durable-files';
 import { readIfThere } from './files';
 import { identify, isElsewhere, mayBeAlive, type ProcessIdentity } from './process-identity';
@@ -44,7 +45,7 @@ const ELSEWHERE_PATIENCE_MS = 10_000;
 export function tryLock(path: string): LockFile | { holder: ProcessIdentity } {
   const self = identify(process.pid);
   if (self === undefined) throw new Error('this process cannot find itself');
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   for (;;) {
     if (createLock(path, self)) return { release: () => release(path, self) };
     const holder = lockHolder(path);

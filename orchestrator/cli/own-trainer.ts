@@ -1,8 +1,9 @@
 /** A trainer that runs as long as one command needs it. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, openSync, closeSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, closeSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { WRAPPER_VARIABLE } from '../../common/wrapper';
 import type { DeviceName } from '../../common/device';
 import { UserError } from '../base/errors';
@@ -45,7 +46,7 @@ export async function withOwnTrainer<T>(
 ): Promise<T> {
   const command = await setUpTrainer(framework, { python, onProgress });
   signal.throwIfAborted();
-  mkdirSync(root, { recursive: true });
+  makeFolder(root);
   const folder = mkdtempSync(join(tmpdir(), 'sa-orch-'));
   try {
     const log = join(folder, 'log');

@@ -1,7 +1,8 @@
 /** Predicts rows without labels with a finished trial's adapter, by a job of a trainer. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { writeJsonDurably } from '../../common/durable-files';
 import { JobState, type Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
@@ -68,7 +69,7 @@ async function predictOnce<Split extends InputSplit, Read>(
     join(trialDir(root, trial.id), `predictions.${split}.safetensors`);
   let splits: Split[] = [];
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     const mark = digest.slice(0, 8);
     splits = await write({ folder, mark, dataset, backbonePath: backbone.path });
     signal.throwIfAborted();

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { syncFolder, writeDurably } from '../../common/durable-files';
 import { nameBeside } from '../../common/temporary-names';
 import { UserError } from '../base/errors';
@@ -72,7 +73,7 @@ export async function writeFolder(
   files: ReadonlyMap<string, FileContent>,
 ): Promise<Record<string, number>> {
   const temporary = nameBeside(out);
-  await mkdir(dirname(out), { recursive: true });
+  makeFolder(dirname(out));
   const bytes: Record<string, number> = {};
   try {
     await mkdir(temporary);

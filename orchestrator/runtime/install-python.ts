@@ -3,8 +3,9 @@
  * installed file must match a hash in the requirement file, whichever index or mirror the user has
  * set.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { UserError } from '../base/errors';
 import { parseObject } from '../base/parse-object';
 import type { OnProgress } from '../base/progress';
@@ -55,7 +56,7 @@ export async function buildOnce(
   build: () => Promise<object>,
 ): Promise<void> {
   if (isComplete(folder)) return;
-  mkdirSync(dirname(folder), { recursive: true });
+  makeFolder(dirname(folder));
   const onWait = (holder: { pid: number }): void =>
     onProgress('…', label, `another process (${holder.pid}) is setting it up`);
   return withLock(`${folder}.lock`, onWait, async () => {
@@ -164,7 +165,7 @@ export async function ensureWheel(
   await buildOnce(folder, label, onProgress, async () => {
     onProgress('…', label, 'downloading, once');
     const log = `${folder}.log`;
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     writeFileSync(log, '');
     if (!(await installWheel(requirements, folder, log))) throw installFailed(label, log);
     return { requirements };

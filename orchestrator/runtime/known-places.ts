@@ -3,8 +3,9 @@
  * find them: a small file in the user's state directory. It is a convenience: what cannot be read
  * or written is left alone.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { writeDurablySync } from '../../common/durable-files';
 import { homeDirectory } from './paths';
 
@@ -49,7 +50,7 @@ export function rememberPlace(place: KnownPlace, env: Env = process.env): void {
   const { folder, root, stateDir } = place;
   const places = [{ folder, root, stateDir }, ...others].slice(0, MOST);
   try {
-    mkdirSync(dirname(listPath(env)), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(listPath(env)), 0o700);
     writeDurablySync(listPath(env), JSON.stringify(places, null, 2));
   } catch {
     // No other command depends on it.

@@ -6,7 +6,6 @@ import {
   closeSync,
   copyFileSync,
   fstatSync,
-  mkdirSync,
   openSync,
   readSync,
   renameSync,
@@ -15,6 +14,7 @@ import {
   truncateSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { isDiskFull } from '../../common/disk-space';
 
 /**
@@ -22,7 +22,7 @@ import { isDiskFull } from '../../common/disk-space';
  * size.
  */
 export function openLog(path: string): { descriptor: number; offset: number } {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const descriptor = openSync(path, 'a', 0o600);
   return { descriptor, offset: fstatSync(descriptor).size };
 }

@@ -1,8 +1,9 @@
 /** Where things are on this machine: a checkout's state, the artifact root, the cache, sockets. */
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, lstatSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { explainSystemError, isSystemError } from '../../common/system-errors';
 import { UserError } from '../base/errors';
 
@@ -91,7 +92,7 @@ function findMisfit(path: string, base: string, uid: number): string | undefined
   if (!existsSync(dirname(base))) return `${dirname(base)} does not exist`;
   for (const folder of [base, dirname(path)]) {
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder, 0o700);
       accessSync(folder, constants.W_OK | constants.X_OK);
     } catch (error) {
       if (!isSystemError(error)) throw error;

@@ -3,9 +3,10 @@
  * exists, so that two checkouts, or a test run and a real sweep, never meet, even while one of them
  * is down.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { writeDurablySync } from '../../common/durable-files';
 import { readIfThere } from '../../common/files';
 import { withLock } from '../../common/lock-file';
@@ -36,7 +37,7 @@ export async function claimPort(
   first: number,
   own?: number,
 ): Promise<number> {
-  mkdirSync(registry, { recursive: true });
+  makeFolder(registry);
   return withLock(
     join(registry, 'claim.lock'),
     () => undefined,

@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { UserError } from '../base/errors';
 import { readIfThere } from '../../common/files';
 import { withLock } from '../../common/lock-file';
@@ -65,7 +66,7 @@ export async function ensurePythonContract(python: IsolatedPython): Promise<void
 async function generate(python: IsolatedPython, files: string[], stamp: string): Promise<void> {
   const fresh = `${PYTHON_CONTRACT}.${process.pid}.new`;
   const old = `${PYTHON_CONTRACT}.${process.pid}.old`;
-  mkdirSync(fresh, { recursive: true });
+  makeFolder(fresh);
   const outputs = ['python', 'pyi', 'grpc_python'].map((kind) => `--${kind}_out=${fresh}`);
   const sources = files.map((name) => join(PACKAGE, name));
   const { status, stderr } = await runIsolated(python, [

@@ -7,7 +7,8 @@
  */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
+import { makeFolder } from '../../common/make-folder';
 import { describeFullDisk, findFullDisk, isDiskFull } from '../../common/disk-space';
 import { openLog, rotateLog } from './log-file';
 import {
@@ -118,7 +119,7 @@ export class Supervisor {
         ),
       );
     }
-    mkdirSync(stateDir, { recursive: true });
+    makeFolder(stateDir);
     this.saveIfThereIsRoom();
   }
 

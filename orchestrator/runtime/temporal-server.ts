@@ -2,8 +2,9 @@
  * The embedded Temporal server: the CLI's development server, with its database in the state
  * directory.
  */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time';
 import { UserError } from '../base/errors';
@@ -101,7 +102,7 @@ export function serverArguments(stateDir: string, { address, uiPort }: EmbeddedT
  * stay broken, and contains nothing yet: `up` reports a server only once the marker exists.
  */
 export function removeIncompleteDatabase(stateDir: string): void {
-  mkdirSync(join(stateDir, 'temporal'), { recursive: true });
+  makeFolder(join(stateDir, 'temporal'));
   if (existsSync(markerPath(stateDir))) return;
   for (const suffix of ['', '-wal', '-shm', '-journal'])
     rmSync(databasePath(stateDir) + suffix, { force: true });

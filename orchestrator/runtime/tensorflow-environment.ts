@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -16,6 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { packageRoot } from '../../common/package';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
@@ -199,7 +199,7 @@ class Setup {
         WAYS_OUT,
       );
     if (this.env.TFJS_LIBTENSORFLOW) findLibrary(this.env.TFJS_LIBTENSORFLOW);
-    mkdirSync(this.folder, { recursive: true });
+    makeFolder(this.folder);
     writeFileSync(this.log, '');
     this.tell(`npm packages, once; log in ${this.log}`);
     for (const file of ['package.json', 'package-lock.json', '.npmrc'])
@@ -275,7 +275,7 @@ class Setup {
     const folder = join(this.folder, 'wheel');
     if (!(await installWheel(WHEEL, folder, this.log, WHEEL_TAGS))) return false;
     const lib = join(dependencies, 'lib');
-    mkdirSync(lib, { recursive: true });
+    makeFolder(lib);
     for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'])
       renameSync(join(folder, 'tensorflow', name), join(lib, name));
     symlinkSync('libtensorflow_cc.so.2', join(lib, 'libtensorflow.so'));
@@ -406,7 +406,7 @@ export function findLibrary(folder: string): { lib: string; include: string } {
 /** Links such a folder's content to where the addon's build looks for it. */
 function linkExisting(folder: string, dependencies: string): void {
   const { lib, include } = findLibrary(folder);
-  mkdirSync(join(dependencies, 'lib'), { recursive: true });
+  makeFolder(join(dependencies, 'lib'));
   for (const name of readdirSync(lib).filter((each) => each.startsWith('libtensorflow')))
     symlinkSync(join(lib, name), join(dependencies, 'lib', name));
   for (const [wanted, others] of [

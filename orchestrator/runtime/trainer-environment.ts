@@ -3,8 +3,9 @@
  * that the user names.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { quoteWord } from '../base/shell-quote';
@@ -103,7 +104,7 @@ export async function ensureTestEnvironment(
   const folder = join(dirname(dirname(python)), 'test-packages', digestText(text));
   await buildOnce(folder, 'test environment', options.onProgress, async () => {
     options.onProgress('…', 'test environment', `installing ${extra.length} packages`);
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const requirements = join(folder, 'requirements.txt');
     writeFileSync(requirements, `${text}\n`);
     await installRequirements(
@@ -137,7 +138,7 @@ export async function ensureTestLibraries(
     const folder = join(cacheDirectory(), 'test-libraries', `${name}-${digest}`);
     await buildOnce(folder, name, options.onProgress, async () => {
       options.onProgress('…', name, 'installing for the tests, once');
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       await installRequirements(python, requirements, name, `${folder}.log`, folder);
       return { requirements: file };
     });

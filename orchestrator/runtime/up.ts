@@ -1,7 +1,8 @@
 /** Starts the services of a state directory and shows them. */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { UserError } from '../base/errors';
 import { lockHolder, withLock } from '../../common/lock-file';
 import type { TrainerSource } from '../trainer-client/registry';
@@ -54,7 +55,7 @@ export interface Runtime {
  */
 export async function ensureUp(options: UpOptions): Promise<Runtime> {
   const { stateDir, onProgress } = options;
-  mkdirSync(stateDir, { recursive: true });
+  makeFolder(stateDir);
   const onWait = ({ pid }: { pid: number }): void =>
     onProgress('…', 'services', `process ${pid} is starting them`);
   let isOurs = false;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { syncFolder, writeJsonDurably } from '../../common/durable-files';
 import { nameBeside, removeLeftovers } from '../../common/temporary-names';
 import { ConfigError } from '../base/errors';
@@ -45,7 +46,7 @@ export async function prepareDataset(
   const read = await family.files.openSplits(dataset, backbonePath);
   removeLeftovers(dirname(path));
   const temporary = nameBeside(path);
-  await mkdir(temporary, { recursive: true });
+  makeFolder(temporary);
   try {
     const splits: PreparedSplit[] = [];
     for (const split of dataset.splits) {

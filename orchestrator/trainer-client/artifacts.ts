@@ -1,8 +1,9 @@
 /** Moves files to a trainer that does not see the artifact root, and back: artifacts.proto. */
 import { once } from 'node:events';
 import { createHash } from 'node:crypto';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { Metadata, status, type ClientWritableStream, type ServiceError } from '@grpc/grpc-js';
 import { readBlocks } from '../../common/file-digests';
 import {
@@ -134,7 +135,7 @@ export class ArtifactClient {
    */
   async download({ name, digest, size }: Artifact, part: string, moving: Moving): Promise<void> {
     moving.signal?.throwIfAborted();
-    await mkdir(dirname(part), { recursive: true });
+    makeFolder(dirname(part));
     // Creates it without emptying it.
     await (await open(part, 'a')).close();
     const file = await open(part, 'r+');

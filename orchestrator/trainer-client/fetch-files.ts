@@ -5,8 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { findTrial, isFileName, isFolderName } from '../../common/artifact-names';
 import { moveDurably, syncFolder } from '../../common/durable-files';
 import { digestFolder, type FileDigests } from '../../common/file-digests';
@@ -149,7 +150,7 @@ async function fetchFolder(
     );
   for (const file of files) await download(client, file, partOf(root, file), moving);
   const making = nameBeside(path);
-  await mkdir(making, { recursive: true });
+  makeFolder(making);
   try {
     // The names are those that artifacts.proto lists, directly in the folder.
     for (const file of files) await rename(partOf(root, file), join(making, basename(file.name)));

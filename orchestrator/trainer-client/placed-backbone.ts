@@ -3,8 +3,9 @@
  * path that a plan names.
  */
 import { existsSync } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { copyFile, link, open, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { syncFolder } from '../../common/durable-files';
 import { nameBeside } from '../../common/temporary-names';
 import type { PlannedBackbone } from '../sweep/types';
@@ -33,7 +34,7 @@ export async function placeBackbone(
   const place = join(root, placedName({ digest }));
   if (existsSync(place)) return;
   const making = nameBeside(place);
-  await mkdir(making, { recursive: true });
+  makeFolder(making);
   try {
     for (const name of await listNeededFiles(path))
       await linkOrCopy(await realpath(join(path, name)), join(making, name));

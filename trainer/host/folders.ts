@@ -1,6 +1,7 @@
 /** Folders that are either whole or absent, whatever dies. */
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import { contentDigest } from './artifacts';
 import { fillFolderSync, syncFolderSync, type Content } from '../../common/durable-files';
 import { digestFolder } from '../../common/file-digests';
@@ -12,7 +13,7 @@ import { nameBeside } from '../../common/temporary-names';
  */
 export function writeFolder(path: string, files: Readonly<Record<string, Content>>): string {
   const making = nameBeside(path);
-  mkdirSync(making, { recursive: true });
+  makeFolder(making);
   try {
     fillFolderSync(making, files);
     removeFolder(path);

@@ -4,9 +4,10 @@
  * @example
  *   void runTrainer({ name: 'my-trainer', engine: require.resolve('./engine') });
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../../common/make-folder';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { explainError } from '../../common/explain-error';
 import { artifactRootId } from '../../common/files';
@@ -91,8 +92,8 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
       process.on(signal, () => resolve());
     stopWithWrapper(resolve);
   });
-  makeFolder('--root', root);
-  makeFolder('--state', state);
+  makeOptionFolder('--root', root);
+  makeOptionFolder('--state', state);
   const address = new Address(options.listen);
   // Locked until the process ends, and before the engine is loaded, so that a second trainer is
   // refused at once.
@@ -148,9 +149,9 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   await Promise.race([closed, sleep(CLOSE_CALLS_MS)]);
 }
 
-function makeFolder(option: string, path: string): void {
+function makeOptionFolder(option: string, path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
   } catch (error) {
     throw new UsageError(`${option}: ${explainError(error).message}`);
   }

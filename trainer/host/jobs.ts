@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../common/make-folder';
 import {
   FailureReason,
   JobState,
@@ -80,7 +81,7 @@ export class JobStore {
     private readonly retention = DEFAULT_RETENTION,
   ) {
     this.folder = join(state, 'jobs');
-    mkdirSync(this.folder, { recursive: true });
+    makeFolder(this.folder);
     for (const name of readdirSync(this.folder).sort()) {
       if (name.startsWith('.')) rmSync(join(this.folder, name), { recursive: true });
       else this.jobs.set(name, this.load(join(this.folder, name)));

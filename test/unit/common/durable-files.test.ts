@@ -11,7 +11,7 @@ import { packageRoot } from '../../../common/package';
 let compiled: string;
 beforeAll(() => {
   compiled = fs.mkdtempSync(join(tmpdir(), 'sa-orch-compiled-'));
-  for (const name of ['durable-files', 'temporary-names', 'process-identity']) {
+  for (const name of ['durable-files', 'temporary-names', 'process-identity', 'make-folder']) {
     const { code } = transformFileSync(join(packageRoot(), 'common', `${name}.ts`), {
       swcrc: false,
       jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
