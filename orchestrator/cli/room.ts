@@ -11,6 +11,7 @@ import { cacheDirectory } from '../runtime/paths';
 import { pinnedEnvironment } from '../runtime/trainer-environment';
 import { readResults } from '../store/sweep-results';
 import { sweepDir } from '../store/sweep-store';
+import { listExpectedTrials } from '../sweep/search';
 import type { Plan } from '../sweep/types';
 import { estimateRoom } from '../tasks/room';
 
@@ -39,11 +40,12 @@ export async function listNeeds(
 ): Promise<Need[]> {
   if (existsSync(join(sweepDir(root, plan.sweep_id), 'plan.json'))) return [];
   const done = new Set((await readResults(root, plan)).map(({ trial_id }) => trial_id));
-  const pending = new Set(plan.trials.map(({ id }) => id).filter((id) => !done.has(id)));
+  const trials = listExpectedTrials(plan);
+  const pending = new Set(trials.map(({ id }) => id).filter((id) => !done.has(id)));
   if (pending.size === 0) return [];
   const prepared = plan.datasets.map(({ digest }) => digest);
   const there = new Set(prepared.filter((digest) => existsSync(datasetPath(root, digest))));
-  const bytes = estimateRoom(plan, pending, there);
+  const bytes = estimateRoom({ ...plan, trials }, pending, there);
   const environment = makesEnvironment ? pinnedEnvironment() : undefined;
   return [
     { folder: root, bytes, elsewhere: '--root' },

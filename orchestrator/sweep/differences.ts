@@ -16,9 +16,9 @@ export function listDifferences(before: Plan, after: Plan): string[] {
     return now === undefined ? [] : [{ old, now }];
   });
   const tasks = shared.map(({ now }) => now.task);
-  const [old, now] = [before, after].map(({ trials }) =>
+  const [old, now] = [before, after].map((plan) =>
     // Trials of a new task differ in that task, not in what follows from it.
-    shared.length === 0 ? trials : trials.filter(({ task }) => tasks.includes(task)),
+    listAll(plan).filter(({ task }) => shared.length === 0 || tasks.includes(task)),
   ) as [Trial[], Trial[]];
   return [
     ...compareProfiles(before, after),
@@ -31,8 +31,22 @@ export function listDifferences(before: Plan, after: Plan): string[] {
     ...compareKeys('generation', old, now, ({ generation = {} }) => generation),
     ...compareValues('precision', old, now, readPrecision),
     ...compareValues('seeds', old, now, ({ seed }) => seed),
+    ...compareValues('search.over', [before], [after], ({ search }) => search?.over.join(', ')),
+    ...compareValues('held out', [before], [after], findHeldOut),
   ];
 }
+
+/** What a search tries, and all that may be compared. */
+function listAll({ trials, search }: Plan): Trial[] {
+  const choices = search?.choices ?? [];
+  return [
+    ...trials,
+    ...choices.flatMap(({ candidates }) => candidates.flatMap(({ confirm }) => confirm)),
+  ];
+}
+
+const findHeldOut = ({ datasets }: Plan) =>
+  datasets.find(({ held_out }) => held_out !== undefined)?.held_out?.fraction;
 
 function compareProfiles({ profile: before }: Plan, { profile: after }: Plan): string[] {
   return before === after ? [] : [`profile ${before ?? 'none'} → ${after ?? 'none'}`];

@@ -31,6 +31,13 @@ export function countTrials({ trials, search }: Plan): number {
   return open.reduce((sum, { candidates }) => sum + candidates[0]!.confirm.length, trials.length);
 }
 
+/** The trials that run, as if of each choice that is still to be made the first candidate won. */
+export function listExpectedTrials({ trials, search }: Plan): Trial[] {
+  const open = search?.choices.filter(({ chosen }) => chosen === undefined) ?? [];
+  const all = [...trials, ...open.flatMap(({ candidates }) => candidates[0]!.confirm)];
+  return [...new Map(all.map((trial) => [trial.id, trial])).values()];
+}
+
 /** What each candidate of a choice came to, in their order. */
 export function listTried(
   plan: Plan,

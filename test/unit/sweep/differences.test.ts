@@ -1,3 +1,4 @@
+import { searchPlan } from '../support/search-plan';
 import { listDifferences } from '../../../orchestrator/sweep/differences';
 import type { PlannedDataset } from '../../../orchestrator/sweep/types';
 import { backbone, dataset } from '../support/plans';
@@ -89,4 +90,20 @@ describe('two plans differ in', () => {
       'backbone all-MiniLM-L6-v2 → bert',
     ]);
   });
+});
+
+test('of a search are what it is over, its rows, and the seeds of both', () => {
+  const before = searchPlan();
+  const after = searchPlan([1, 2, 3, 4]);
+  expect(listDifferences(before, after)).toEqual([
+    'seeds 101, 102, 1, 2, 3 → 101, 102, 1, 2, 3, 4',
+  ]);
+  const half = before.datasets.map((dataset) =>
+    dataset.held_out ? { ...dataset, held_out: { fraction: 0.5 } } : dataset,
+  );
+  const search = { ...before.search!, over: ['learning_rate', 'dropout'] };
+  expect(listDifferences(before, { ...before, datasets: half, search })).toEqual([
+    'search.over learning_rate → learning_rate, dropout',
+    'held out 0.1 → 0.5',
+  ]);
 });

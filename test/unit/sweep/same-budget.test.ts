@@ -133,7 +133,8 @@ describe('a line with same_budget_as', () => {
   test('is refused under the official rules', () => {
     expectOneProblem(
       'tasks: mrpc\ncompat: official\ncompare: {pruner: none, same_budget_as: snip 0.8}',
-      '3: compare.same_budget_as: "snip 0.8" is not allowed; must be left out under compat official',
+      '3: compare.same_budget_as: "snip 0.8" is not allowed; ' +
+        'must be left out under compat official',
     );
   });
 });
