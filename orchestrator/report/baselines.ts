@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { datasetPath } from '../datasets/splits';
 import type { Plan } from '../sweep/types';
 import { findFamily } from '../tasks/registry';
-import type { Baselines } from './summary';
+import type { Baselines } from './summary-types';
 
 /** What a guess that has learned nothing scores, for each task whose data set is under the root. */
 export function measureBaselines(root: string, plan: Plan): Baselines {

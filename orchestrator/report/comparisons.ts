@@ -2,7 +2,7 @@
 import type { PlannedDataset, TrialResult } from '../sweep/types';
 import { findBudgetReference } from './references';
 import { correctByHolm, pairedDifference, type PairedDifference } from './statistics';
-import type { BudgetComparison, RowSummary } from './summary';
+import type { BudgetComparison, RowSummary } from './summary-types';
 import type { Variant } from './variants';
 
 /** Results by trial id. */

@@ -12,28 +12,11 @@ import {
   rowTitle,
 } from './format';
 import { listMethods } from './methods';
-import { tableNotes, type Note } from './notes';
-import type { ChoiceSummary } from './search-summary';
+import { tableNotes } from './notes';
+import type { ReportDocument } from './report-document';
+import type { ChoiceSummary } from './search-types';
 import { buildSearchTable } from './search-table';
-import type { SweepSummary, TaskSummary } from './summary';
-
-/** The content of report.md and report.html, as plain text that is not yet escaped for either. */
-export interface ReportDocument {
-  statement: string;
-  title: string;
-  facts: string[];
-  howToRead: string;
-  plot: Figure;
-  /** How searched values were chosen; null without a search. */
-  searchPlot: Figure | null;
-  tables: { title: string; header: string[]; rows: string[][]; notes: Note[] }[];
-  lists: { title: string; items: string[] }[];
-}
-
-export interface Figure {
-  file: string;
-  description: string;
-}
+import type { SweepSummary, TaskSummary } from './summary-types';
 
 export const SEARCH_PLOT_FILE = 'search.svg';
 export const PLOT_FILE = 'plot.svg';

@@ -1,7 +1,7 @@
 import type { PlannedDataset } from '../sweep/types';
 import { FAMILIES, nameBenchmarks, publishedTask } from '../tasks/registry';
 import type { Mean, PairedDifference } from './statistics';
-import type { RowSummary, SweepSummary } from './summary';
+import type { RowSummary, SweepSummary } from './summary-types';
 
 /** How reports write numbers. Metrics are × 100, as in papers, so differences are in points. */
 

@@ -1,5 +1,6 @@
-import { buildDocument, type Figure, type ReportDocument } from './document';
-import type { SweepSummary } from './summary';
+import { buildDocument } from './document';
+import type { Figure, ReportDocument } from './report-document';
+import type { SweepSummary } from './summary-types';
 
 /** Nothing is loaded and nothing runs, whatever the name of a task or class contains. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";

@@ -1,5 +1,6 @@
-import { buildDocument, type ReportDocument } from './document';
-import type { SweepSummary } from './summary';
+import { buildDocument } from './document';
+import type { ReportDocument } from './report-document';
+import type { SweepSummary } from './summary-types';
 
 /** Renders report.md. */
 export function renderMarkdown(summary: SweepSummary): string {

@@ -2,7 +2,7 @@
 import { groupBy } from '../base/group-by';
 import { formatPoints, metricTitle, rowTitle } from './format';
 import { correctByHolm, pairedDifference, type Mean } from './statistics';
-import type { SweepSummary, TaskSummary } from './summary';
+import type { SweepSummary, TaskSummary } from './summary-types';
 
 export interface Matrix {
   columns: { task: string; metric: string }[];

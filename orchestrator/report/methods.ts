@@ -3,27 +3,7 @@ import { nameEnvironment } from '../sweep/environments';
 import { readPrecision } from '../sweep/precision';
 import type { Plan, PlannedDataset, Trial, TrainerEnvironment, TrialResult } from '../sweep/types';
 import { rowTitle } from './format';
-import type { TaskSummary } from './summary';
-
-export interface Methods {
-  /** Settings of trials that all rows share, by `train.learning_rate`. */
-  shared: Record<string, string>;
-  /** Those that differ: by setting and value, the rows that have it. */
-  by_row: Record<string, Record<string, string[]>>;
-  /** Of the comparison, and of the search if there is one. */
-  seeds: number[];
-  search_seeds?: number[];
-  backbone: { name: string; digest: string };
-  data: {
-    task: string;
-    digest: string;
-    splits: { name: string; rows: number; digest: string; classes?: Record<string, number> }[];
-  }[];
-  /** `torch 2.15.0 on cpu (Some CPU), float32`, of finished trials. */
-  made_on: string[];
-  /** This project's versions that evaluated them. */
-  sa_orch: string[];
-}
+import type { Methods, TaskSummary } from './summary-types';
 
 export function describeMethods(
   plan: Plan,

@@ -11,13 +11,8 @@ import {
   metricTitle,
   rowTitle,
 } from './format';
-import { DEGENERATE_WARNINGS, type RowSummary, type TaskSummary } from './summary';
-
-/** A line under a table, with the items that it lists. */
-export interface Note {
-  text: string;
-  items: string[];
-}
+import type { Note } from './report-document';
+import { DEGENERATE_WARNINGS, type RowSummary, type TaskSummary } from './summary-types';
 
 /** The note of a sweep with `compat: official`. */
 export const OFFICIAL_RULES =

@@ -1,6 +1,6 @@
 /** What plot.svg shows for a task, as data: points, bars, reference lines, axes. Pure. */
 import { formatMean, isDegenerate, metricTitle, rowTitle } from './format';
-import type { RowSummary, SweepSummary, TaskSummary } from './summary';
+import type { RowSummary, SweepSummary, TaskSummary } from './summary-types';
 
 /** `large_sparse`: a wider adapter, pruned to as many weights as a dense one. */
 export type PointKind = 'dense' | 'sparse' | 'large_sparse';

@@ -13,7 +13,7 @@ import {
   type Styles,
 } from './plot-theme';
 import { PANEL_HEIGHT, PANEL_WIDTH, plotPanels, type PlotPanel } from './plot-data';
-import type { SweepSummary } from './summary';
+import type { SweepSummary } from './summary-types';
 
 const COLUMNS = 2;
 

@@ -7,7 +7,7 @@ import { pickValues } from './axes';
 import { differences, rowName, valuesBySeed, type Results } from './comparisons';
 import { findReference } from './references';
 import { computeMean, type Mean } from './statistics';
-import { DEGENERATE_WARNINGS, type RowSummary } from './summary';
+import { DEGENERATE_WARNINGS, type RowSummary } from './summary-types';
 import type { Variant } from './variants';
 
 /** What the rows of one task have in common. */

@@ -12,8 +12,8 @@ import {
   type Layer,
   type Styles,
 } from './plot-theme';
-import type { ChoiceSummary, SearchSummary } from './search-summary';
-import type { SweepSummary } from './summary';
+import type { ChoiceSummary, SearchSummary } from './search-types';
+import type { SweepSummary } from './summary-types';
 
 /** A value of an axis, with the best that a row came to at it. */
 export interface SearchPoint {

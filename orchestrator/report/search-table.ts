@@ -1,10 +1,9 @@
 /** The section on a task's search, as a table and for a terminal. */
 import { plural } from '../base/plural';
 import { axisTitle, formatValue, nameValues } from './axes';
-import type { ReportDocument } from './document';
+import type { Note, ReportDocument } from './report-document';
 import { formatCount, formatDifference, formatMean, metricTitle } from './format';
-import type { Note } from './notes';
-import type { CandidateSummary, ChoiceSummary, SearchSummary } from './search-summary';
+import type { CandidateSummary, ChoiceSummary, SearchSummary } from './search-types';
 
 const AT_EDGE = 'at the edge: try beyond';
 /** More values than these are counted in a terminal. */

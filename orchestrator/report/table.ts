@@ -16,7 +16,8 @@ import {
 } from './format';
 import { tableNotes } from './notes';
 import { renderSearchLines } from './search-table';
-import { summarize, type Baselines, type SweepSummary, type TaskSummary } from './summary';
+import { summarize } from './summary';
+import type { Baselines, SweepSummary, TaskSummary } from './summary-types';
 
 /** A row names so many of its trials; results.csv has all. */
 const NAMED_TRIALS = 5;

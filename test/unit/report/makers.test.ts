@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SweepSummary } from '../../../orchestrator/report/summary';
+import type { SweepSummary } from '../../../orchestrator/report/summary-types';
 import { renderTable } from '../../../orchestrator/report/table';
 import { writeReport } from '../../../orchestrator/report/write';
 import type { Plan, TrialResult } from '../../../orchestrator/sweep/types';
