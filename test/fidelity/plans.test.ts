@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { planRequest, readRequest } from '../../orchestrator/cli/request';
 import { digestValue } from '../../orchestrator/sweep/identity';
-import type { Plan } from '../../orchestrator/sweep/types';
+import type { Plan, Trial } from '../../orchestrator/sweep/types';
 import { jobSpecFor, specDigest, type Work } from '../../orchestrator/trainer-client/spec';
 import { writeTinyBart } from '../support/tiny-bart';
 
@@ -103,6 +103,10 @@ function ids(plan: Plan) {
     sweep: plan.sweep_id,
     jobs: digestValue(jobs),
     datasets: plan.datasets.map(({ digest }) => digest),
-    trials: plan.trials.map(({ id }) => id),
+    trials: [...plan.trials, ...listCandidates(plan)].map(({ id }) => id),
   };
 }
+
+/** What a search may choose. */
+const listCandidates = ({ search }: Plan): Trial[] =>
+  search?.choices.flatMap(({ candidates }) => candidates.flatMap(({ confirm }) => confirm)) ?? [];
