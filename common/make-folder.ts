@@ -11,17 +11,21 @@ import { dirname } from 'node:path';
  */
 export function makeFolder(path: string, mode?: number): void {
   try {
-    mkdirSync(path, { mode });
+    makeIn(path, mode);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' && dirname(path) !== path && !isThere(dirname(path))) {
-      makeFolder(dirname(path), mode);
-      makeFolder(path, mode);
-      return;
-    }
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    makeFolder(dirname(path), mode);
+    makeIn(path, mode);
+  }
+}
+
+/** Makes a folder in one that is there. */
+function makeIn(path: string, mode?: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
     // A file of that name is no folder, and a read-only disk says so even of one that is there.
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
-
-const isThere = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;

@@ -21,6 +21,11 @@ export interface HeldTrainer {
   onRevoked: () => void;
 }
 
+function revoke(held: HeldTrainer): void {
+  held.revoked = true;
+  held.onRevoked();
+}
+
 export class Leases {
   /** The id of the request that is open; null if none is. */
   private open: string | null = null;
@@ -40,8 +45,11 @@ export class Leases {
   ) {
     this.brief = briefActivities(input.isBrief ?? false);
     setHandler(grantedSignal, (lease) => {
+      const held = this.held.get(lease.id);
       if (lease.id === this.open) this.granted = lease;
-      else if (!this.held.has(lease.id)) this.unwanted.push(lease.id);
+      else if (held === undefined) this.unwanted.push(lease.id);
+      // The pool decided again, as what it had decided was lost with its worker.
+      else if (held.lease.trainer.address !== lease.trainer.address) revoke(held);
     });
     setHandler(revokedSignal, (id) => {
       const held = this.held.get(id);
@@ -49,8 +57,7 @@ export class Leases {
         this.revokedEarly.add(id);
         return;
       }
-      held.revoked = true;
-      held.onRevoked();
+      revoke(held);
     });
     void this.returnUnwanted();
   }

@@ -278,14 +278,16 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
 
   await runCohorts(frugal ? await findUnfinished() : input.cohorts);
   let { hasSearch = false, cohorts: known } = input;
-  if (hasSearch && !historyIsLong && budget.spent === null && status.mode !== 'cancel') {
+  const isCut = () =>
+    status.mode === 'cancel' || Object.values(status.cohorts).includes('cancelled');
+  if (hasSearch && !historyIsLong && budget.spent === null && !isCut()) {
     const added = await decide();
     [hasSearch, known] = [false, [...known, ...added]];
     await runCohorts(added);
   }
   if (budget.spent !== null && (hasSearch || Object.values(status.cohorts).includes('waiting')))
     status.stopped = budget.spent;
-  else if (hasSearch && status.mode === 'cancel') status.stopped = 'cancelled during its search';
+  else if (hasSearch && isCut()) status.stopped = 'cancelled during its search';
   show(status.stopped === undefined ? 'ended' : 'stopped');
   await report.finish();
   await condition(allHandlersFinished);

@@ -58,7 +58,12 @@ function serveMetrics(): void {
   if (!where) return;
   const bindAddress = where.includes(':') ? where : `127.0.0.1:${where}`;
   const prometheus = { bindAddress, unitSuffix: true, useSecondsForDurations: true };
-  Runtime.install({ telemetryOptions: { metrics: { prometheus } } });
+  try {
+    Runtime.install({ telemetryOptions: { metrics: { prometheus } } });
+  } catch (error) {
+    // Sweeps matter more than what is told of them.
+    process.stderr.write(`no metrics at ${bindAddress}: ${explainOnOneLine(error)}\n`);
+  }
 }
 
 /**

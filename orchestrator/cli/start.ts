@@ -201,6 +201,7 @@ async function checkAndSubmit(
       submitSweep(client, root, plan, {
         taskQueue: runtime.taskQueue,
         hasOldWorker: runtime.hasOldWorker,
+        isOtherBuild: runtime.isOtherBuild,
         maxParallel: options.maxParallel ?? 0,
         longestFirst: slots > 1,
         placement: { priority: PRIORITIES.indexOf(options.priority ?? 'normal'), kind },

@@ -12,7 +12,7 @@ import { hasPlan, writePlan } from '../store/plan-store';
 import { readDecided } from '../store/decided-plan';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
-import { countTrials, isSearching, listSearchTrials } from '../sweep/search';
+import { countTrials, isSearching, listCandidateTrials, listSearchTrials } from '../sweep/search';
 import type { Cohort, Plan, TrialResult } from '../sweep/types';
 import type { Runtime } from '../runtime/up';
 import { isOpen, workflowState } from './follow';
@@ -38,6 +38,8 @@ export interface SubmitOptions {
   maxParallel: number;
   /** The worker is of a version before pools. */
   hasOldWorker: boolean;
+  /** The worker is of another build than this command. */
+  isOtherBuild: boolean;
   /** The server. */
   temporal: Runtime['temporal'];
   /** Cohorts with the most work first, so that several trainers end at about the same time. */
@@ -89,11 +91,10 @@ export async function submitSweep(
   plan = await readDecided(root, planned);
   const results = await readResults(root, plan);
   retry.check(results);
-  const again = results.filter(
-    (result) =>
-      result.status === 'cancelled' ||
-      (result.status === 'failed' && (isLeft || retry.isFor(result))),
-  );
+  const mayRunAgain = (result: TrialResult) =>
+    result.status === 'cancelled' ||
+    (result.status === 'failed' && (isLeft || retry.isFor(result)));
+  const again = results.filter(mayRunAgain);
   const isComplete = results.length === countTrials(plan) && again.length === 0;
   // Choices whose trials run again are made again.
   const searched = new Set(listSearchTrials(planned));
@@ -106,10 +107,18 @@ export async function submitSweep(
       '`sa-orch down`, or `sa-orch down --force` while other sweeps are open, and the same ' +
         'command again replace it; open sweeps go on.',
     );
+  if (options.isOtherBuild && needsThisBuild(plan))
+    throw new UserError(
+      'the worker that runs here is of another build, which may not know what this sweep needs',
+      2,
+      '`sa-orch down`, or `sa-orch down --force` while other sweeps are open, and the same ' +
+        'command again replace it; open sweeps go on.',
+    );
   const planDigest = await writePlan(root, plan);
   if (isComplete) return { state: 'complete', isPaused: false, plan };
   await terminateLeftCohorts(client, plan.sweep_id);
   for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
+  if (isSearching(plan)) await removeOldOutcomes(root, plan, mayRunAgain);
   const tasks = [...new Set(plan.datasets.map(({ task }) => task))];
   const backbone = plan.backbone.name;
   const isSearchable = await canSearch(client.connection as Connection, options.temporal);
@@ -143,6 +152,22 @@ export async function submitSweep(
     ...(isSearchable ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) } : {}),
   });
   return { state: 'started', isPaused: false, plan };
+}
+
+/** Whether a worker of another build may run it wrongly without a word. */
+const needsThisBuild = ({ search, trials }: Plan): boolean =>
+  search !== undefined || trials.some(({ prune }) => prune.scoring_head !== undefined);
+
+/** Of the comparison that an earlier run began, before a trial of its search was to run again. */
+async function removeOldOutcomes(
+  root: string,
+  plan: Plan,
+  mayRunAgain: (result: TrialResult) => boolean,
+): Promise<void> {
+  const trials = listCandidateTrials(plan);
+  const results = await readResults(root, { ...plan, trials, cohorts: [] });
+  for (const { trial_id } of results.filter(mayRunAgain))
+    await removeOutcome(root, plan.sweep_id, trial_id);
 }
 
 /** An open sweep keeps the kind of trainers that it was started for. */

@@ -78,7 +78,8 @@ export function compareAtBudget(
     };
     const { label, pruner, sparsity, bottleneck } = rows[i]!;
     const difference = differences(variant, reference, dataset, results, margin);
-    comparison.rows.push({ label, pruner, sparsity, bottleneck, difference });
+    const own = kept.get(variant)!;
+    comparison.rows.push({ label, pruner, sparsity, bottleneck, kept: own, difference });
     comparisons.set(reference, comparison);
   }
   return [...comparisons.values()];

@@ -167,7 +167,9 @@ function budgetNotes({ at_dense_budget: comparisons, metrics, margin }: TaskSumm
       `at the dense adapter's budget of ` +
       `${formatCount(kept)} weights (${reference}), Δ ${metricTitle(deciding)}:`,
     items: rows.map(
-      (row) => `${rowTitle(row)}: ${formatDifference(row.difference[deciding], margin)}`,
+      (row) =>
+        `${rowTitle(row)}${row.kept === kept ? '' : ` (${formatCount(row.kept)} weights)`}: ` +
+        formatDifference(row.difference[deciding], margin),
     ),
   }));
 }

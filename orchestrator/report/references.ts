@@ -26,7 +26,8 @@ export function findReference(
 
 /**
  * The dense row that has as many weights as a row keeps: preferably the one that it is compared
- * with, else the task's first. null for a dense row, or if there is none.
+ * with, else the task's first. Without one, the dense row that is nearest, if no other width of its
+ * adapter would be nearer (same_budget_as). null for a dense row, or if there is none.
  */
 export function findBudgetReference(
   variant: Variant,
@@ -37,7 +38,16 @@ export function findBudgetReference(
   if (isDense(variant)) return null;
   const reference = findReference(variant, variants, over);
   const dense = [...(reference ? [reference] : []), ...listDense(variant, variants, over)];
-  return dense.find((candidate) => kept.get(candidate) === kept.get(variant)) ?? null;
+  const off = (candidate: Variant) => Math.abs(kept.get(candidate)! - kept.get(variant)!);
+  const near = dense.filter((candidate) => off(candidate) <= halfStep(candidate, kept));
+  return near.toSorted((a, b) => off(a) - off(b))[0] ?? null;
+}
+
+/** Half of the weights by which the next width differs; 0 without a bottleneck. */
+function halfStep(dense: Variant, kept: ReadonlyMap<Variant, number>): number {
+  const { attention_bottleneck, ffn_bottleneck } = dense.config.adapter;
+  const width = Math.max(attention_bottleneck, ffn_bottleneck);
+  return width === 0 ? 0 : kept.get(dense)! / width / 2;
 }
 
 const isDense = ({ config }: Variant) => config.prune.pruner === 'none';

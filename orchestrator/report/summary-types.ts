@@ -73,17 +73,27 @@ export const DEGENERATE_WARNINGS: Readonly<Record<string, string>> = {
   undefined_metric: 'a metric is undefined and counts as 0',
 };
 
-/** The rows that keep exactly as many weights as a dense adapter has: Large-Sparse. */
+export interface BudgetRow extends Pick<
+  RowSummary,
+  'label' | 'pruner' | 'sparsity' | 'bottleneck' | 'difference'
+> {
+  kept: number;
+}
+
+/**
+ * The rows that keep as many weights as a dense adapter has, exactly (Large-Sparse) or as nearly as
+ * its width allows.
+ */
 export interface BudgetComparison {
   /** `label` and `bottleneck` of the dense row. */
   reference: string;
-  /** Its weights, which each row keeps, too. */
+  /** Its weights. */
   kept: number;
   /**
-   * Each with its differences to that dense row, which may not be the one that the table compares
-   * it with.
+   * Each with the weights that it keeps and its differences to that dense row, which may not be the
+   * one that the table compares it with.
    */
-  rows: Pick<RowSummary, 'label' | 'pruner' | 'sparsity' | 'bottleneck' | 'difference'>[];
+  rows: BudgetRow[];
 }
 
 export interface TaskSummary {

@@ -31,6 +31,8 @@ const ADAPTER_DETAILS = [
   'init_std',
   'lora_alpha',
   'prefix_hidden',
+  'prefix_use',
+  'learned_scale',
 ] as const;
 const PRUNE_DETAILS = [
   'scoring_rows',

@@ -40,6 +40,8 @@ export interface Runtime {
   taskQueue: string;
   /** As in RuntimeConfig. */
   hasOldWorker: boolean;
+  /** The worker is of another build than this command. */
+  isOtherBuild: boolean;
   temporal: { address: string; namespace: string; ui: string | null };
   /** Never empty. */
   trainers: TrainerSource[];
@@ -91,7 +93,8 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     }
     return wanted;
   });
-  if (config.build !== buildStamp())
+  const isOtherBuild = config.build !== buildStamp();
+  if (isOtherBuild)
     onProgress(
       '!',
       'worker',
@@ -110,6 +113,7 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
     },
     root: config.root,
     hasOldWorker: config.hasOldWorker === true,
+    isOtherBuild,
     taskQueue: config.taskQueue,
     temporal: { address: temporal.address, namespace: temporal.namespace, ui },
     trainers: listSources(config),

@@ -3,6 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfThere } from '../../common/files';
 import { ConfigError } from '../base/errors';
+import { listCandidateTrials } from '../sweep/search';
+import type { Plan } from '../sweep/types';
 import { sweepDir, trialDir } from './sweep-store';
 
 /** The parts of a plan that say what its sweep needs; those of earlier formats have them, too. */
@@ -10,6 +12,8 @@ interface PlanParts {
   backbone: { path: string; digest: string };
   datasets: { digest: string }[];
   trials: { id: string }[];
+  /** Those that a search may choose. */
+  search?: Plan['search'];
 }
 
 export interface Needs {
@@ -37,7 +41,7 @@ export async function readNeeds(root: string): Promise<Needs> {
   for (const sweepId of await listFolders(join(root, 'sweeps'))) {
     const plan = readParts(join(sweepDir(root, sweepId), 'plan.json'));
     if (plan === undefined) continue;
-    const trials = plan.trials.map(({ id }) => id);
+    const trials = [...plan.trials, ...listCandidateTrials(plan)].map(({ id }) => id);
     sweeps.set(sweepId, new Set(trials));
     for (const { digest } of plan.datasets) datasets.add(digest);
     const unfinished = trials.filter((id) => !done.has(id));

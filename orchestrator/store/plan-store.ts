@@ -28,9 +28,14 @@ const planPath = (root: string, sweepId: string) => join(sweepDir(root, sweepId)
 export const hasPlan = (root: string, sweepId: string): boolean =>
   stampFile(planPath(root, sweepId)) !== null;
 
+const serialize = (plan: Plan): string => `${JSON.stringify(plan, null, 2)}\n`;
+
+/** The digest that a plan's file has. */
+export const digestPlan = (plan: Plan): string => digestText(serialize(plan));
+
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
 export async function writePlan(root: string, plan: Plan): Promise<string> {
-  const text = `${JSON.stringify(plan, null, 2)}\n`;
+  const text = serialize(plan);
   const folder = sweepDir(root, plan.sweep_id);
   for (const each of [folder, join(folder, 'progress')]) removeLeftovers(each);
   await mapBounded(plan.trials, (trial) => writeConfig(root, trial));
@@ -47,7 +52,8 @@ async function writeConfig(root: string, trial: Trial): Promise<void> {
 
 /**
  * Reads a plan, again only if its file has changed. With a digest, refuses a file with another one,
- * and does not even look at the file of a known digest.
+ * but for the plan that followed when its search was decided, and does not even look at the file of
+ * a known digest.
  *
  * @throws ConfigError if there is no plan, or it is of another version of this program
  */
@@ -64,14 +70,15 @@ export async function readPlan(root: string, sweepId: string, digest?: string): 
       message: 'no such plan; `sa-orch status` lists the sweeps under this artifact root',
     });
   const found = digestText(text);
-  if (digest !== undefined && found !== digest) {
+  // Equal content gives the same object, by which a reader recognizes the plan.
+  const plan = known?.digest === found ? known.plan : parsePlan(path, text);
+  // A plan that follows has all of the one before.
+  if (digest !== undefined && found !== digest && plan.follows !== digest) {
     throw new ConfigError({
       where: path,
       message: 'changed since the sweep was started; start the sweep again to run the changed plan',
     });
   }
-  // Equal content gives the same object, by which a reader recognizes the plan.
-  const plan = known?.digest === found ? known.plan : parsePlan(path, text);
   return remember(path, { digest: found, stamp, plan });
 }
 

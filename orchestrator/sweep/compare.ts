@@ -9,6 +9,8 @@ import { structureProblem } from './mask-structure';
 import { DENSE } from './dense';
 import { findFullRank, publishAdapter } from './published-model';
 import { publishPrune, PUBLISHED_SCORING_ROWS } from './published-steps';
+import { computeBudget } from './budget';
+import { canonicalJson } from './canonical';
 import { solveSameBudget } from './same-budget';
 import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
 
@@ -92,19 +94,31 @@ function narrowAdapter(
   refuse: (message: string) => ConfigError,
 ): AdapterConfig[] {
   return same_budget_as.map(({ pruner, sparsity }) => {
-    const pruned = compare.find(
+    const lines = compare.filter(
       (line) => line.pruner.includes(pruner) && line.sparsity.includes(sparsity),
     );
-    if (pruned === undefined)
+    if (lines.length === 0)
       throw refuse(
         `same_budget_as: no line of compare has ${pruner} with sparsity ${sparsity}; ` +
           'must name a pruner and a sparsity that one has',
       );
-    const [prune] = expandPrunes(pruner, [sparsity], pruned, context);
-    const narrowed = solveSameBudget(adapter, prune!, context.backbone);
+    const budgets = lines.map((line) => {
+      const [prune] = expandPrunes(pruner, [sparsity], line, context);
+      const same = line.adapters.find((other) => canonicalJson(other) === canonicalJson(adapter));
+      const adapters = same ? [same] : line.adapters;
+      return adapters.map((each) => computeBudget(each, prune!, context.backbone, 0).kept);
+    });
+    const [kept, ...others] = new Set(budgets.flat());
+    if (others.length > 0)
+      throw refuse(
+        `same_budget_as: ${pruner} with sparsity ${sparsity} keeps ` +
+          `${[kept, ...others].join(' or ')} weights, as its adapters differ; must name what has ` +
+          'one number of weights',
+      );
+    const narrowed = solveSameBudget(adapter, kept!, context.backbone);
     if (narrowed !== null) return narrowed;
     throw refuse(
-      `same_budget_as: ${adapterLabel(adapter)} has no bottleneck that could be narrower; must ` +
+      `same_budget_as: ${adapterLabel(adapter)} has no bottleneck to choose; must ` +
         'be an adapter with matrices to prune',
     );
   });

@@ -5,25 +5,28 @@
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import { hasMatrices } from './adapters';
-import { adapterSizes, computeBudget, sum } from './budget';
-import type { AdapterConfig, PlannedBackbone, PruneConfig } from './types';
+import { adapterSizes, sum } from './budget';
+import type { AdapterConfig, PlannedBackbone } from './types';
 
 /**
- * Makes the modules that `prune` would cut narrower, all by the same factor, until the adapter has
- * as many weights (biases and norms included) as the pruned one keeps, or the nearest number that a
- * width gives; of two as near, the smaller. null if the adapter has no matrix to prune.
+ * Makes the modules that pruning would cut narrower or wider, all by the same factor, until the
+ * adapter has as many weights (biases and norms included) as the pruned one keeps, or the nearest
+ * number that a width gives; of two as near, the smaller. null if the adapter has no matrix to
+ * prune.
+ *
+ * @param kept weights that the pruned adapter keeps
  */
 export function solveSameBudget(
   adapter: AdapterConfig,
-  prune: PruneConfig,
+  kept: number,
   backbone: PlannedBackbone,
 ): AdapterConfig | null {
   if (!hasMatrices(adapter)) return null;
-  const kept = computeBudget(adapter, prune, backbone, 0).kept;
   const widest = Math.max(...prunedWidths(adapter));
   const excess = (width: number) => countDense(narrow(adapter, width / widest), backbone) - kept;
   // The number of weights grows with the width: find the first that is not too small.
   let [below, enough] = [0, widest];
+  while (excess(enough) < 0) [below, enough] = [enough, 2 * enough];
   while (enough - below > 1) {
     const middle = Math.floor((below + enough) / 2);
     if (excess(middle) < 0) below = middle;

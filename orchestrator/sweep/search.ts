@@ -10,7 +10,7 @@ export interface Tried {
   values: Map<number, number>;
   /** Ids of its trials that ended without a metric. */
   failed: string[];
-  /** Ids of its trials that have no result yet. */
+  /** Ids of its trials that have no result yet, or were cancelled, which says nothing of them. */
   missing: string[];
 }
 
@@ -21,6 +21,12 @@ export const isSearching = ({ search }: Plan): boolean =>
 /** Ids of the trials whose results its choices are made from. */
 export const listSearchTrials = ({ search }: Plan): string[] =>
   search?.choices.flatMap(({ candidates }) => candidates.flatMap(({ trials }) => trials)) ?? [];
+
+/** The trials that would be compared if their values were chosen, of choices yet to be made. */
+export const listCandidateTrials = ({ search }: Pick<Plan, 'search'>): Trial[] =>
+  (search?.choices ?? [])
+    .filter(({ chosen }) => chosen === undefined)
+    .flatMap(({ candidates }) => candidates.flatMap(({ confirm }) => confirm));
 
 /**
  * How many trials run in all. A choice that is still to be made adds as many whatever it comes to,
@@ -50,7 +56,7 @@ export function listTried(
     for (const id of candidate.trials) {
       const trial = trials.get(id)!;
       const result = results.get(id);
-      if (result === undefined) tried.missing.push(id);
+      if (result === undefined || result.status === 'cancelled') tried.missing.push(id);
       else if (result.status === 'done')
         tried.values.set(trial.seed, result.metrics[decidingMetric(plan, trial)]!);
       else tried.failed.push(id);
@@ -68,7 +74,7 @@ const decidingMetric = (plan: Plan, { dataset }: Trial): string =>
  * over: it may do so again. The chosen ones' trials come behind the others, in cohorts of their
  * own. The order in which results arrived does not matter.
  *
- * @returns null if a trial of the search has no result yet
+ * @returns null if a trial of the search has no result yet, or was cancelled
  */
 export function decideSearch(plan: Plan, results: readonly TrialResult[]): Plan | null {
   const { search } = plan;

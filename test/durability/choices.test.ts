@@ -71,7 +71,7 @@ describeTrainer('a search whose processes are killed', () => {
     await hit.killService('temporal');
     await hit.moves('train');
     brake.release();
-    await started;
+    expect((await started).status).toBe(0);
     const again = await type(hit, braked.address);
 
     expect((await undisturbed).status).toBe(0);

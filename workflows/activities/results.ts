@@ -1,4 +1,5 @@
 /** Makes result files from predictions, and the report from result files. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { mapBounded } from '../../orchestrator/base/bounded';
 import { ConfigError } from '../../orchestrator/base/errors';
 import { adapterName, findBottleneck } from '../../orchestrator/sweep/adapters';
@@ -180,6 +181,18 @@ export async function writeSweepReport(
   await writeReport(plan, [...sweep.results.values()], setup.root);
 }
 
+let evaluating: Promise<unknown> = Promise.resolve();
+
+/**
+ * Evaluates one trial at a time, and lets timers run in between: thousands of answers take seconds
+ * without a pause, and heartbeats must not wait for all trials of a cohort.
+ */
+function inTurn<T>(work: () => T | Promise<T>): Promise<T> {
+  const mine = evaluating.then(() => nextTurn()).then(work);
+  evaluating = mine.catch(() => undefined);
+  return mine;
+}
+
 /**
  * A trial's result, and why it failed if it did. `failed`: why its jobs did. A fault of its files
  * or of its evaluation is this trial's own; only the system's errors, which may pass, are thrown.
@@ -212,7 +225,10 @@ async function buildResult(
   const nothing: TrialEvaluation = { metrics: {}, warnings: [] };
   const evaluated = failure
     ? nothing
-    : await tryTo(() => evaluatePredictions(root, plan, trial, predicted?.artifacts), nothing);
+    : await tryTo(
+        () => inTurn(() => evaluatePredictions(root, plan, trial, predicted?.artifacts)),
+        nothing,
+      );
   for (const [name, values] of Object.entries(evaluated.files ?? {}))
     await writeTrialJson(root, trial.id, name, values);
   for (const [name, values] of Object.entries(evaluated.lines ?? {}))

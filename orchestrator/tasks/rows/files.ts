@@ -10,6 +10,7 @@ import type { PlannedSplit } from '../../sweep/types';
 import { loadRowEncoder, type EncodeRows } from '../../tokenizers/rows';
 import type { DatasetFiles } from '../family';
 import type { Row, RowsDataset } from './dataset';
+import { groupByText } from './shared-text';
 import { digestRows, readRows } from './source';
 
 export const rowFiles: DatasetFiles<RowsDataset> = {
@@ -19,7 +20,7 @@ export const rowFiles: DatasetFiles<RowsDataset> = {
       digest: (split) => digestRows(dataset, findSplitSource(dataset, split)),
       read: async (split) => {
         const all = await readRows(dataset, findSplitSource(dataset, split));
-        const rows = chooseSplitRows(all, split, dataset);
+        const rows = chooseSplitRows(all, split, dataset, dataset.held_out && groupByText(all));
         return (folder) => writeRows(folder, split, rows, encode, dataset);
       },
     };

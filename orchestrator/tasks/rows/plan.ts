@@ -11,6 +11,7 @@ import type { Row, RowKind, RowsDataset } from './dataset';
 import type { OwnRows } from './own-tasks';
 import { readOwnRows } from './own-tables';
 import { countOutputs, findGlueTask } from './published';
+import { groupByText } from './shared-text';
 import { checkLabels, digestGlueRows, readGlueRows } from './source';
 
 export const rowPlanning: Planning<object, OwnRows, RowsDataset> = {
@@ -50,7 +51,7 @@ async function planGlue(
       holdOut === null
         ? null
         : {
-            splits: describe(planHeldOut(findTrain(splits), holdOut)),
+            splits: describe(holdOutRows(findTrain(splits), holdOut)),
             metrics: task.metrics.filter((name) => !name.endsWith('_mismatched')),
           },
   };
@@ -58,6 +59,9 @@ async function planGlue(
 
 const findTrain = (splits: readonly ReadSplit<Row>[]) =>
   splits.find(({ planned }) => planned.name === 'train')!;
+
+const holdOutRows = (train: ReadSplit<Row>, fraction: number) =>
+  planHeldOut(train, fraction, groupByText(train.rows));
 
 /** Adds the rows of each class, or the range of the numbers, and what is in training, too. */
 function describeRows(
@@ -134,7 +138,7 @@ async function planOwn(
       holdOut === null
         ? null
         : {
-            splits: describe(planHeldOut(findTrain(read), holdOut)),
+            splits: describe(holdOutRows(findTrain(read), holdOut)),
             metrics: [...metrics],
           },
   };

@@ -14,7 +14,7 @@ import { readLines } from '../../tables/text';
 import type { DatasetFiles } from '../family';
 import type { SummaryColumns, SummaryDataset } from './dataset';
 import { digestSummaries, readSummarySplit } from './source';
-import type { SummaryRow } from './texts';
+import { groupByDocument, type SummaryRow } from './texts';
 import { loadSummaryTokenizer, type SummaryTokenizer } from './tokenizer';
 
 export const summaryFiles: DatasetFiles<SummaryDataset> = {
@@ -28,7 +28,7 @@ export const summaryFiles: DatasetFiles<SummaryDataset> = {
         const source = findSplitSource(dataset, split);
         const { rows: all } = await readSummarySplit(dataset.task, columns, source);
         return async (folder) => {
-          const rows = chooseSplitRows(all, split, dataset);
+          const rows = chooseSplitRows(all, split, dataset, groupByDocument);
           return {
             name: split.name,
             rows: rows.length,

@@ -10,7 +10,7 @@ import type { OwnSummaries } from './own-tasks';
 import { SUMMARY_COLUMNS, SUMMARY_METRICS, type SummaryTask } from './published';
 import type { SummarySettings } from './settings';
 import { digestSummaries, readSummarySplit } from './source';
-import type { SummaryRow } from './texts';
+import { groupByDocument, type SummaryRow } from './texts';
 
 type Context = PlanningContext<SummarySettings>;
 
@@ -82,6 +82,6 @@ async function planSplits(
     describeSplits(all, ({ document }) => [document]);
   return {
     splits: describe(read),
-    heldOut: holdOut === null ? null : describe(planHeldOut(train, holdOut)),
+    heldOut: holdOut === null ? null : describe(planHeldOut(train, holdOut, groupByDocument)),
   };
 }

@@ -13,6 +13,9 @@ export interface SummaryRow {
   summary: string;
 }
 
+/** Which rows must not be trained on and measured by at once. */
+export const groupByDocument = ({ document }: SummaryRow): string => document.trim();
+
 export interface SummaryRows {
   rows: SummaryRow[];
   /** The number of rows that are left out because a text is empty. */

@@ -11,6 +11,9 @@ import { backbone, countSizes, dataset, prune } from '../support/plans';
 const count = (adapter: ReturnType<typeof completeAdapter>, pruning = prune()) =>
   countSizes(adapter, pruning, backbone(), dataset('mrpc')).kept;
 
+const solveFor = (adapter: ReturnType<typeof completeAdapter>, pruning: ReturnType<typeof prune>) =>
+  solveSameBudget(adapter, count(adapter, pruning), backbone());
+
 describe('solveSameBudget', () => {
   test.each([
     ['houlsby', { kind: 'houlsby' as const }],
@@ -24,7 +27,7 @@ describe('solveSameBudget', () => {
       const pruning = prune({ pruner: 'snip', sparsity });
       const kept = count(wide, pruning);
       const off = (adapter: ReturnType<typeof completeAdapter>) => Math.abs(count(adapter) - kept);
-      const found = solveSameBudget(wide, pruning, backbone())!;
+      const found = solveFor(wide, pruning)!;
       const all = Array.from({ length: width }, (_, i) =>
         off(completeAdapter({ ...keys, bottleneck: i + 1 })),
       );
@@ -35,11 +38,11 @@ describe('solveSameBudget', () => {
   test('modules of different widths are narrowed alike, and a prefix keeps its length', () => {
     const pruning = prune({ pruner: 'mag', sparsity: 0.75 });
     const both = completeAdapter({ attention_bottleneck: 32, ffn_bottleneck: 96 });
-    expect(solveSameBudget(both, pruning, backbone())).toMatchObject({
+    expect(solveFor(both, pruning)).toMatchObject({
       ...{ attention_bottleneck: 8, ffn_bottleneck: 24 },
     });
     const mam = completeAdapter({ kind: 'mam' });
-    expect(solveSameBudget(mam, pruning, backbone())).toMatchObject({
+    expect(solveFor(mam, pruning)).toMatchObject({
       attention_bottleneck: mam.attention_bottleneck,
       ffn_bottleneck: mam.ffn_bottleneck / 4,
     });
@@ -48,13 +51,13 @@ describe('solveSameBudget', () => {
   test('units and N:M are counted as they are kept', () => {
     const wide = completeAdapter({ norm: 'none' });
     const nOfM = prune({ pruner: 'mag', structure: 'n_m', group_size: 4, group_kept: 1 });
-    expect(solveSameBudget(wide, nOfM, backbone())!.ffn_bottleneck).toBe(16);
+    expect(solveFor(wide, nOfM)!.ffn_bottleneck).toBe(16);
     const units = prune({ pruner: 'mag', structure: 'units', sparsity: 0.5 });
-    expect(solveSameBudget(wide, units, backbone())!.ffn_bottleneck).toBe(32);
+    expect(solveFor(wide, units)!.ffn_bottleneck).toBe(32);
   });
 
   test('there is none for an adapter without matrices', () => {
-    expect(solveSameBudget(completeAdapter({ kind: 'bitfit' }), prune(), backbone())).toBeNull();
+    expect(solveFor(completeAdapter({ kind: 'bitfit' }), prune())).toBeNull();
   });
 });
 
@@ -83,6 +86,14 @@ describe('a line with same_budget_as', () => {
     expect(plan(compare, large)[0]).toBe('none 13');
   });
 
+  test('has the weights that the named line keeps, whatever adapter that line has', () => {
+    const wide = { ...SNIP, bottleneck: 256 };
+    const dense = { pruner: 'none', same_budget_as: ['snip 0.4', 'snip 0.8'] };
+    expect(plan([dense, wide]).slice(0, 2)).toEqual(['none 154', 'none 51']);
+    const several = [dense, { ...SNIP, bottleneck: [128, 256] }];
+    expect(() => plan(several)).toThrow(/keeps \d+ or \d+ weights, as its adapters differ/);
+  });
+
   test('is not the reference of Large-Sparse', () => {
     const compare = [
       { pruner: 'none', same_budget_as: 'snip 0.8' },
@@ -99,7 +110,7 @@ describe('a line with same_budget_as', () => {
     [
       [{ pruner: 'none', adapter: { kind: 'bitfit' }, same_budget_as: 'snip 0.8' }, SNIP],
       {},
-      'bitfit has no bottleneck that could be narrower',
+      'bitfit has no bottleneck to choose',
     ],
   ])('is refused where there is nothing to be as large as', (compare, adapter, message) => {
     expect(() => plan(compare, backbone(), adapter)).toThrow(ConfigError);

@@ -81,6 +81,12 @@ describe('decideSearch', () => {
     expect(decided.trials).toHaveLength(plan.trials.length + 2 * 3);
   });
 
+  test('waits for a trial that was cancelled, which says nothing of its value', () => {
+    const [first, ...others] = finishAll(plan);
+    const cut: TrialResult = { ...first!, status: 'cancelled', metrics: {} };
+    expect(decideSearch(plan, [cut, ...others])).toBeNull();
+  });
+
   test('does not change a decided plan, nor one without a search', () => {
     const decided = decideSearch(plan, finishAll(plan))!;
     expect(decideSearch(decided, [])).toBe(decided);

@@ -24,7 +24,7 @@ COHORT_ADAPTERS = {
     "concatenated": adapter("concat", "none", norm="ADAPTER_NORM_NONE"),
 }
 COHORT_FORMS = list(COHORT_ADAPTERS)
-PRUNERS = ("snip", "rand", "mag", "grasp", "er", "synflow", "gradient")
+PRUNERS = ("snip", "rand", "mag", "grasp", "er", "synflow", "gradient", "fisher", "skeleton")
 
 
 def make_trials(form: str) -> list[job_pb2.Trial]:
