@@ -34,25 +34,27 @@ export function historyCommand(): Command {
   );
 }
 
-function describeTrial({ trial_id, config, result, when, sweeps }: PastTrial) {
+function describeTrial({ trial_id, config, result, when, sweeps, isHeldOut }: PastTrial) {
   return {
     trial_id,
     task: config?.task ?? null,
     variant: config && nameVariant(config),
     learning_rate: config?.train.learning_rate ?? null,
     seed: config?.seed ?? null,
+    dataset: config?.dataset ?? null,
+    held_out: isHeldOut,
     metrics: result?.metrics ?? null,
     when,
     sweeps,
   };
 }
 
-function listCells({ trial_id, config, result, when, sweeps }: PastTrial): string[] {
+function listCells({ trial_id, config, result, when, sweeps, isHeldOut }: PastTrial): string[] {
   // The first metric of a result is the one that decides.
   const [first] = Object.entries(result?.metrics ?? {});
   return [
     trial_id,
-    config?.task ?? '–',
+    `${config?.task ?? '–'}${isHeldOut ? ', held out' : ''}`,
     config ? nameVariant(config) : '–',
     formatValue(config?.train.learning_rate),
     String(config?.seed ?? '–'),

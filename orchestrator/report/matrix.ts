@@ -1,10 +1,12 @@
 /** Rows against tasks: the matrix that a paper prints. Pure. */
 import { groupBy } from '../base/group-by';
-import { formatPoints, metricTitle, rowTitle } from './format';
+import { dataStatement, formatPoints, metricTitle, rowTitle } from './format';
 import { correctByHolm, pairedDifference, type Mean } from './statistics';
 import type { SweepSummary, TaskSummary } from './summary-types';
 
 export interface Matrix {
+  /** What its rows were measured on, and how much of the sweep is there. */
+  statement: string;
   columns: { task: string; metric: string }[];
   rows: { title: string; cells: (MatrixCell | null)[] }[];
 }
@@ -19,11 +21,13 @@ export interface MatrixCell {
 const ALPHA = 0.05;
 
 /** The deciding metric of each row, by task. Rows with the same title are one. */
-export function buildMatrix({ tasks }: Pick<SweepSummary, 'tasks'>): Matrix {
+export function buildMatrix(summary: SweepSummary): Matrix {
+  const { tasks, trials } = summary;
   const shown = tasks.filter(({ rows }) => rows.length > 0);
   const titles = [...new Set(shown.flatMap(({ rows }) => rows.map(rowTitle)))];
   const best = new Map(shown.map((task) => [task, findBest(task)]));
   return {
+    statement: `${dataStatement(summary)} ${trials.done} of ${trials.planned} trials are done.`,
     columns: shown.map(({ task, metrics }) => ({ task, metric: metricTitle(metrics[0]!) })),
     rows: titles.map((title) => ({
       title,
@@ -69,7 +73,7 @@ export function renderMatrixMarkdown(matrix: Matrix): string {
   const lines = [header, rule, ...rows].map(
     (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`,
   );
-  return `${lines.join('\n')}\n\n${explain(matrix)}\n`;
+  return `${matrix.statement}\n\n${lines.join('\n')}\n\n${explain(matrix)}\n`;
 }
 
 /** As a table of LaTeX with the package booktabs. */
@@ -88,6 +92,7 @@ export function renderMatrixLatex(matrix: Matrix): string {
   );
   return `${[
     '% \\usepackage{booktabs}',
+    `% ${matrix.statement}`,
     `% ${explain(matrix)}`,
     `\\begin{tabular}{l${'r'.repeat(matrix.columns.length)}}`,
     '  \\toprule',

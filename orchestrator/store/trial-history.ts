@@ -18,11 +18,13 @@ export interface PastTrial {
   when: string | null;
   /** Ids of the sweeps here that have it. */
   sweeps: string[];
+  /** Whether it was measured on rows that a search held out of train. */
+  isHeldOut: boolean;
 }
 
 /** The oldest first; those that are not done last, by id. */
 export async function readHistory(root: string): Promise<PastTrial[]> {
-  const sweeps = await listOwners(root);
+  const owners = await listOwners(root);
   const trials: PastTrial[] = [];
   await mapBounded(await listFolders(join(root, 'trials')), async (id) => {
     const result = await readDoneResult(root, id);
@@ -32,19 +34,28 @@ export async function readHistory(root: string): Promise<PastTrial[]> {
       config: await readJson<Trial>(join(trialDir(root, id), 'config.json')),
       result,
       when: written ? written.mtime.toISOString() : null,
-      sweeps: sweeps.get(id) ?? [],
+      sweeps: owners.get(id)?.sweeps ?? [],
+      isHeldOut: owners.get(id)?.isHeldOut ?? false,
     });
   });
   const order = ({ when, trial_id: id }: PastTrial) => `${when ?? '~'} ${id}`;
   return trials.sort((a, b) => (order(a) < order(b) ? -1 : 1));
 }
 
-/** Ids of the sweeps that have a trial, by its id. Plans of other versions are passed over. */
-async function listOwners(root: string): Promise<Map<string, string[]>> {
-  const owners = new Map<string, string[]>();
+type Owners = Pick<PastTrial, 'sweeps' | 'isHeldOut'>;
+
+/** What the sweeps say of a trial, by its id. Plans of other versions are passed over. */
+async function listOwners(root: string): Promise<Map<string, Owners>> {
+  const owners = new Map<string, Owners>();
   for (const sweep of await listSweeps(root)) {
     const plan = await readPlan(root, sweep).catch(() => null);
-    for (const { id } of plan?.trials ?? []) owners.set(id, [...(owners.get(id) ?? []), sweep]);
+    const heldOut = new Set(
+      plan?.datasets.filter(({ held_out }) => held_out !== undefined).map(({ digest }) => digest),
+    );
+    for (const { id, dataset } of plan?.trials ?? []) {
+      const sweeps = [...(owners.get(id)?.sweeps ?? []), sweep];
+      owners.set(id, { sweeps, isHeldOut: heldOut.has(dataset) });
+    }
   }
   return owners;
 }

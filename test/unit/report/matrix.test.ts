@@ -23,7 +23,8 @@ test('has rows by tasks, bold only where one row is better than all others for s
     [0.6, 0.601, 0.5],
   ]);
   expect(renderMatrixMarkdown(matrix)).toBe(
-    '|  | mrpc, accuracy | rte, accuracy |\n| --- | ---: | ---: |\n' +
+    "All rows of the available data sets, from the user's files. 24 of 24 trials are done.\n\n" +
+      '|  | mrpc, accuracy | rte, accuracy |\n| --- | ---: | ---: |\n' +
       '| dense, bottleneck 64 | 80.0 ± 0.3 | 60.0 ± 0.3 |\n' +
       '| snip 40 %, bottleneck 64 | **90.0 ± 0.3** | 60.1 ± 0.3 |\n' +
       '| snip 80 %, bottleneck 64 | 70.0 ± 0.3 | 50.0 ± 0.3 |\n\n' +
@@ -40,6 +41,9 @@ test('in LaTeX is a table of booktabs, with names escaped', () => {
       [0.6, 0.6, 0.5],
     ]),
   );
+  expect(latex).toContain(
+    "% All rows of the available data sets, from the user's files. 24 of 24 ",
+  );
   expect(latex).toContain('\\begin{tabular}{lrr}\n  \\toprule\n   & mrpc, accuracy & rte, ');
   expect(latex).toContain(
     '  snip 40 \\%, bottleneck 64 & $\\mathbf{90.0 \\pm 0.3}$ & $60.0 \\pm 0.3$ \\\\\n',
@@ -52,6 +56,7 @@ test('a column with a row without a result has no bold cell', () => {
     .slice(0, 6)
     .map((trial, i) => buildResult(plan, trial, { accuracy: 0.5 + i / 10, f1: 0.9 }));
   const markdown = renderMatrixMarkdown(buildMatrix(summarize(plan, results, {})));
+  expect(markdown).toContain('6 of 9 trials are done.');
   expect(markdown).toContain('| snip 80 %, bottleneck 64 | – |');
   expect(markdown).not.toContain('**');
 });
