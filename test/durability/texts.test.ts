@@ -35,14 +35,15 @@ compare:
   - {pruner: snip, sparsity: 0.8}
 train: {steps: 12, batch_size: 8, learning_rate: 1.0e-3, dropout: 0.1}
 `;
+/** Texts so long that they are generated in several passes, each of which is told as progress. */
 const SUMMARIES = `
 name: durable-summaries
 tasks: [xsum]
 rows: 64
-validation_rows: 100
-max_length: 64
-max_target_length: 16
-generation: {beams: 2, max_length: 12}
+validation_rows: 120
+max_length: 128
+max_target_length: 32
+generation: {beams: 2, max_length: 30}
 seeds: [1]
 adapter: {bottleneck: 16}
 compare:
