@@ -4,7 +4,10 @@ import type { AxisValues, Plan, TrialResult } from '../sweep/types';
 import { findVaried, pickValues, settingsReader } from './axes';
 
 export interface ReportedResult extends TrialResult {
-  /** Its learning rate, and whatever of its training differs within a task or was searched. */
+  /**
+   * Its learning rate, whatever of its training differs within a task or was searched, and the head
+   * that its weights were scored with if some trial has another one than the published code.
+   */
   settings: AxisValues;
   /** Absent unless the sweep has a search. */
   phase?: 'search' | 'comparison';
@@ -39,9 +42,15 @@ function readAllSettings({ datasets, trials, search }: Plan): Map<string, AxisVa
   const read = datasets.flatMap((dataset) => {
     const own = byDataset.get(dataset.digest) ?? [];
     const reader = settingsReader(own, dataset, over);
-    return [own.map((trial) => ({ id: trial.id, values: reader(trial) }))];
+    return [own.map((trial) => ({ id: trial.id, values: reader(trial), trial }))];
   });
   const varied = read.flatMap((own) => findVaried(own.map(({ values }) => values)));
   const keys = [...new Set(['learning_rate', ...over, ...varied])];
-  return new Map(read.flat().map(({ id, values }) => [id, pickValues(values, keys)]));
+  const hasHeads = trials.some(({ prune }) => prune.scoring_head !== undefined);
+  return new Map(
+    read.flat().map(({ id, values, trial: { prune } }) => {
+      const head: AxisValues = hasHeads ? { scoring_head: prune.scoring_head ?? 'published' } : {};
+      return [id, { ...pickValues(values, keys), ...head }];
+    }),
+  );
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { renderMarkdown } from '../../../orchestrator/report/markdown';
+import { reportResults } from '../../../orchestrator/report/reported-results';
 import { summarize } from '../../../orchestrator/report/summary';
 import { renderTable } from '../../../orchestrator/report/table';
 import { writeReport } from '../../../orchestrator/report/write';
@@ -118,4 +119,14 @@ test('other kinds of adapters are compared with the first line, which is named',
   expect(renderMarkdown(summary)).toContain(
     '- differences and weights are relative to dense (houlsby), bottleneck 64\n',
   );
+});
+
+test('results tell with which head weights were scored, where that differs', () => {
+  const plan = buildPlan({
+    seeds: [1],
+    compare: [{ pruner: 'snip', sparsity: 0.8, scoring: { head: ['published', 'prior'] } }],
+  });
+  const results = plan.trials.map((trial) => buildResult(plan, trial, { accuracy: 1, f1: 1 }));
+  const heads = reportResults(plan, results).map(({ settings }) => settings.scoring_head);
+  expect(heads.toSorted()).toEqual(['prior', 'published']);
 });
