@@ -2,7 +2,7 @@
 import type { OnProgress } from '../base/progress';
 import { plural } from '../base/plural';
 import { dataWarnings, describeOverlap, overlapsMuch } from '../sweep/data-warnings';
-import { listTaskDatasets } from '../sweep/lookup';
+import { listHeldOut, listTaskDatasets } from '../sweep/lookup';
 import type { PlannedDataset } from '../sweep/types';
 import { findFamily, nameBenchmarks } from '../tasks/registry';
 
@@ -25,7 +25,7 @@ export function sayData(
   for (const text of datasets.flatMap(leftOutNotes)) onProgress('!', 'data', text);
   for (const text of datasets.flatMap(smallOverlaps)) onProgress('·', 'data', text);
   for (const warning of datasets.flatMap(dataWarnings)) onProgress('!', 'data', warning);
-  const heldOut = planned.filter(({ held_out }) => held_out !== undefined);
+  const heldOut = listHeldOut(planned);
   if (heldOut.length > 0) {
     const rows = heldOut.map(describeHeldOut).join(', ');
     onProgress('·', 'held out', `of the training rows, for the search: ${rows}`);

@@ -6,7 +6,7 @@ import { groupBy } from '../base/group-by';
 import { readResults } from '../store/sweep-results';
 import { readDoneResult } from '../store/sweep-store';
 import { sum } from '../sweep/budget';
-import { listSearchTrials } from '../sweep/search';
+import { listOpenChoices, listSearchTrials } from '../sweep/search';
 import type { Plan, Trial, TrialResult } from '../sweep/types';
 
 export interface Remaining {
@@ -70,9 +70,8 @@ function estimate(left: readonly Left[], speeds: ReadonlyMap<string, number>) {
 const countRows = ({ train }: Trial) => train.total_steps * train.batch_size;
 
 /** Of each choice to be made, the trials of one candidate, as long as those of all on average. */
-function listToChoose({ search }: Plan): Left[] {
-  const open = search?.choices.filter(({ chosen }) => chosen === undefined) ?? [];
-  return open.flatMap(({ candidates }) =>
+function listToChoose(plan: Plan): Left[] {
+  return listOpenChoices(plan).flatMap(({ candidates }) =>
     candidates[0]!.confirm.map(({ id, task }, i): Left => {
       const rows = candidates.map(({ confirm }) => countRows(confirm[i]!));
       return { id, task, rows: sum(rows) / rows.length };

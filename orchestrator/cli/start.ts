@@ -197,8 +197,9 @@ async function checkAndSubmit(
   const how = await withLock(
     join(runtime.stateDir, 'submit.lock'),
     (holder) => onProgress('…', 'sweep', `${nameHolder(holder)} is submitting one`),
-    async () =>
-      submitSweep(client, root, plan, {
+    async () => {
+      const decided = await readDecided(root, plan);
+      return submitSweep(client, root, plan, {
         taskQueue: runtime.taskQueue,
         hasOldWorker: runtime.hasOldWorker,
         isOtherBuild: runtime.isOtherBuild,
@@ -206,13 +207,15 @@ async function checkAndSubmit(
         longestFirst: slots > 1,
         placement: { priority: PRIORITIES.indexOf(options.priority ?? 'normal'), kind },
         temporal: runtime.temporal,
-        retry: listRetries(root, await readDecided(root, plan), options),
+        decided,
+        retry: listRetries(root, decided, options),
         maxFailures: options.maxFailures ?? MAX_FAILURES,
         checkResults: (results) => {
           if (!options.mixDevices) refuseMixing(plan, results, capabilities);
         },
         onProgress,
-      }),
+      });
+    },
   );
   sweepGoesOn(plan.sweep_id);
   // No worker has seen this sweep: another one ran its trials.

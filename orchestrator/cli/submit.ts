@@ -9,7 +9,6 @@ import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 import { quoteWord } from '../base/shell-quote';
 import { hasPlan, writePlan } from '../store/plan-store';
-import { readDecided } from '../store/decided-plan';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
 import { countTrials, isSearching, listCandidateTrials, listSearchTrials } from '../sweep/search';
@@ -30,7 +29,14 @@ export interface Submitted {
   plan: Plan;
 }
 
+/** The way out where a worker must be another one. */
+const REPLACE_WORKER =
+  '`sa-orch down`, or `sa-orch down --force` while other sweeps are open, and the same ' +
+  'command again replace it; open sweeps go on.';
+
 export interface SubmitOptions {
+  /** The plan with the choices of its search, as far as results make them (readDecided). */
+  decided: Plan;
   taskQueue: string;
   /** What the sweep wants of the pool of trainers. */
   placement: SweepPlacement;
@@ -88,7 +94,7 @@ export async function submitSweep(
   }
   // Without the plan they come from, failures are what is left of a removed folder.
   const isLeft = !hasPlan(root, plan.sweep_id);
-  plan = await readDecided(root, planned);
+  plan = options.decided;
   const results = await readResults(root, plan);
   retry.check(results);
   const mayRunAgain = (result: TrialResult) =>
@@ -104,15 +110,13 @@ export async function submitSweep(
     throw new UserError(
       'the worker that runs here is of an earlier version, which cannot run this sweep',
       2,
-      '`sa-orch down`, or `sa-orch down --force` while other sweeps are open, and the same ' +
-        'command again replace it; open sweeps go on.',
+      REPLACE_WORKER,
     );
   if (options.isOtherBuild && needsThisBuild(plan))
     throw new UserError(
       'the worker that runs here is of another build, which may not know what this sweep needs',
       2,
-      '`sa-orch down`, or `sa-orch down --force` while other sweeps are open, and the same ' +
-        'command again replace it; open sweeps go on.',
+      REPLACE_WORKER,
     );
   const planDigest = await writePlan(root, plan);
   if (isComplete) return { state: 'complete', isPaused: false, plan };

@@ -1,6 +1,7 @@
 /** The rows that two sweeps have in common, paired by seed. Pure. */
 import { groupBy } from '../base/group-by';
 import { canonicalJson } from '../sweep/canonical';
+import { listTaskDatasets } from '../sweep/lookup';
 import type { Plan, TrialResult } from '../sweep/types';
 import { findVaried } from './axes';
 import { differences, type Results } from './comparisons';
@@ -59,15 +60,13 @@ interface Row {
 }
 
 function listRows({ plan: { datasets, trials, search } }: Side): Row[] {
-  return datasets
-    .filter(({ held_out }) => held_out === undefined)
-    .flatMap((dataset) =>
-      groupVariants(
-        trials.filter((trial) => trial.dataset === dataset.digest),
-        dataset,
-        search?.over,
-      ).map((variant) => ({ dataset, variant })),
-    );
+  return listTaskDatasets(datasets).flatMap((dataset) =>
+    groupVariants(
+      trials.filter((trial) => trial.dataset === dataset.digest),
+      dataset,
+      search?.over,
+    ).map((variant) => ({ dataset, variant })),
+  );
 }
 
 const keyOf = ({ dataset: { task }, variant: { config } }: Row) =>

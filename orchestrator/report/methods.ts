@@ -1,5 +1,6 @@
 /** What a paper's methods section needs to say of a sweep, as data. Pure. */
 import { nameEnvironment } from '../sweep/environments';
+import { listTaskDatasets } from '../sweep/lookup';
 import { readPrecision } from '../sweep/precision';
 import type { Plan, PlannedDataset, Trial, TrainerEnvironment, TrialResult } from '../sweep/types';
 import { rowTitle } from './format';
@@ -36,7 +37,7 @@ export function describeMethods(
     seeds: sortUnique(rows.flatMap(({ seeds }) => seeds)),
     ...(searched.length > 0 ? { search_seeds: searched } : {}),
     backbone: { name, digest },
-    data: plan.datasets.filter(({ held_out }) => held_out === undefined).map(describeData),
+    data: listTaskDatasets(plan.datasets).map(describeData),
     made_on: [...new Set(done.flatMap(listEnvironments))].sort(),
     sa_orch: [...new Set(done.map(({ provenance }) => provenance.sa_orch))].sort(),
   };

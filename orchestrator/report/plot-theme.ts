@@ -92,6 +92,17 @@ export async function drawSpec(spec: TopLevelSpec): Promise<string> {
 
 export type Styles = { series: string; color: string; shape: string }[];
 
+/** Each series in its colour and shape. */
+export function encodeSeries(styles: Styles) {
+  const domain = styles.map(({ series }) => series);
+  const encode = (range: string[]) =>
+    ({ field: 'series', type: 'nominal', scale: { domain, range } }) as const;
+  return {
+    color: encode(styles.map(({ color }) => color)),
+    shape: encode(styles.map(({ shape }) => shape)),
+  };
+}
+
 /** Each series in its order of appearance. */
 export function chooseStyles(points: readonly Pick<PlotPoint, 'series' | 'kind'>[]): Styles {
   const kinds = new Map(points.map(({ series, kind }) => [series, kind]));

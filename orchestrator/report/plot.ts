@@ -7,6 +7,7 @@ import {
   THEME,
   chooseStyles,
   drawSpec,
+  encodeSeries,
   logarithmicTicks,
   MARKER_SIZE,
   type Layer,
@@ -48,17 +49,7 @@ function buildSpec(summary: SweepSummary, panels: readonly PlotPanel[]): TopLeve
 }
 
 function buildLayers({ metric, points, references, x, y }: PlotPanel, styles: Styles): Layer[] {
-  const domain = styles.map(({ series }) => series);
-  const color = {
-    field: 'series',
-    type: 'nominal',
-    scale: { domain, range: styles.map(({ color }) => color) },
-  } as const;
-  const shape = {
-    field: 'series',
-    type: 'nominal',
-    scale: { domain, range: styles.map(({ shape }) => shape) },
-  } as const;
+  const { color, shape } = encodeSeries(styles);
   const at = {
     field: 'at',
     type: 'quantitative',

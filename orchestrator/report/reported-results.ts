@@ -1,5 +1,6 @@
 /** Results as results.jsonl and results.csv have them: with the settings of their trials. Pure. */
 import { groupBy } from '../base/group-by';
+import { heldOutDigests } from '../sweep/lookup';
 import type { AxisValues, Plan, TrialResult } from '../sweep/types';
 import { findVaried, pickValues, settingsReader } from './axes';
 
@@ -16,9 +17,7 @@ export interface ReportedResult extends TrialResult {
 /** The plan's results among these, sorted by trial id. */
 export function reportResults(plan: Plan, results: readonly TrialResult[]): ReportedResult[] {
   const settings = readAllSettings(plan);
-  const searched = new Set(
-    plan.datasets.filter(({ held_out }) => held_out !== undefined).map(({ digest }) => digest),
-  );
+  const searched = heldOutDigests(plan);
   const phases = new Map(
     plan.trials.map(({ id, dataset }) => [
       id,

@@ -5,6 +5,7 @@ import { PANEL_HEIGHT, PANEL_WIDTH } from './plot-data';
 import {
   chooseStyles,
   drawSpec,
+  encodeSeries,
   INK,
   logarithmicTicks,
   MARKER_SIZE,
@@ -111,17 +112,7 @@ function chooseScale({ choices }: SearchSummary, axis: string): SearchPanel['sca
 }
 
 function buildLayers({ axis, metric, scale, points }: SearchPanel, styles: Styles): Layer[] {
-  const domain = styles.map(({ series }) => series);
-  const color = {
-    field: 'series',
-    type: 'nominal',
-    scale: { domain, range: styles.map(({ color }) => color) },
-  } as const;
-  const shape = {
-    field: 'series',
-    type: 'nominal',
-    scale: { domain, range: styles.map(({ shape }) => shape) },
-  } as const;
+  const { color, shape } = encodeSeries(styles);
   const x = placeValues(axis, scale, points);
   const y = (field: string) =>
     ({

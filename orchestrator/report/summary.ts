@@ -1,6 +1,7 @@
 import { countTrials } from '../sweep/search';
 import { dataWarnings } from '../sweep/data-warnings';
 import { listMakers } from '../sweep/environments';
+import { listTaskDatasets } from '../sweep/lookup';
 import { readPrecision } from '../sweep/precision';
 import type { Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { findVaried } from './axes';
@@ -22,7 +23,7 @@ export function summarize(
   const isMixed = isMadeDifferently(results);
   const failures: SweepSummary['failures'] = [];
   const over = plan.search?.over ?? [];
-  const datasets = plan.datasets.filter(({ held_out }) => held_out === undefined);
+  const datasets = listTaskDatasets(plan.datasets);
   const tasks = datasets.map((dataset): TaskSummary => {
     const { variants, all } = findVariants(plan, dataset);
     const search = summarizeSearch(plan, dataset.task, all, byId);

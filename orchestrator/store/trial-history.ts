@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapBounded } from '../base/bounded';
+import { heldOutDigests } from '../sweep/lookup';
 import type { Trial, TrialResult } from '../sweep/types';
 import { listFolders } from './needs';
 import { readPlan } from './plan-store';
@@ -49,10 +50,9 @@ async function listOwners(root: string): Promise<Map<string, Owners>> {
   const owners = new Map<string, Owners>();
   for (const sweep of await listSweeps(root)) {
     const plan = await readPlan(root, sweep).catch(() => null);
-    const heldOut = new Set(
-      plan?.datasets.filter(({ held_out }) => held_out !== undefined).map(({ digest }) => digest),
-    );
-    for (const { id, dataset } of plan?.trials ?? []) {
+    if (plan === null) continue;
+    const heldOut = heldOutDigests(plan);
+    for (const { id, dataset } of plan.trials) {
       const sweeps = [...(owners.get(id)?.sweeps ?? []), sweep];
       owners.set(id, { sweeps, isHeldOut: heldOut.has(dataset) });
     }

@@ -23,6 +23,11 @@ export function trialId(trial: Omit<Trial, 'id'>): string {
   return `t${digestValue({ format: TRIAL_FORMAT, ...all }).slice(0, 16)}`;
 }
 
+/** The trials, each once, where it first appears. */
+export function dropRepeated(trials: readonly Trial[]): Trial[] {
+  return [...new Map(trials.map((trial) => [trial.id, trial])).values()];
+}
+
 /**
  * `<name>-<8 hex digits>`, from the set of trial ids: their order does not matter. With a search
  * also from what it chooses between, because the same trials may be grouped in other ways.

@@ -19,6 +19,17 @@ export function listTaskDatasets<Dataset extends Pick<PlannedDataset, 'held_out'
   return datasets.filter(({ held_out }) => held_out === undefined);
 }
 
+/** The held-out ones of a search. */
+export function listHeldOut<Dataset extends Pick<PlannedDataset, 'held_out'>>(
+  datasets: readonly Dataset[],
+): Dataset[] {
+  return datasets.filter(({ held_out }) => held_out !== undefined);
+}
+
+/** Digests of those: trials on them are a search's. */
+export const heldOutDigests = ({ datasets }: Pick<Plan, 'datasets'>): Set<string> =>
+  new Set(listHeldOut(datasets).map(({ digest }) => digest));
+
 export function findCohort(plan: Plan, id: string): Cohort {
   return present(
     plan.cohorts.find((cohort) => cohort.id === id),

@@ -1,8 +1,8 @@
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { SweepConfig } from '../config/sweep-config';
 import { formCohorts } from './cohorts';
-import { sweepId } from './identity';
-import { listTaskDatasets } from './lookup';
+import { dropRepeated, sweepId } from './identity';
+import { listHeldOut, listTaskDatasets } from './lookup';
 import { planTask, type Variant } from './plan-task';
 import type { Cohort, Plan, PlannedBackbone, PlannedChoice, PlannedDataset, Trial } from './types';
 
@@ -37,7 +37,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     if (dataset === undefined) {
       throw new RangeError(`no data set was resolved for task ${task.name}`);
     }
-    const heldOut = ofTask.find(({ held_out }) => held_out !== undefined);
+    const [heldOut] = listHeldOut(ofTask);
     return planTask(task, { config, backbone, precision, dataset, heldOut });
   });
   const trials = dropRepeated(
@@ -65,10 +65,6 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
       : { search: { over: config.search.over, max_cohort: maxCohort, choices } }),
     ...(config.margin === null ? {} : { margin: config.margin }),
   };
-}
-
-function dropRepeated(trials: readonly Trial[]): Trial[] {
-  return [...new Map(trials.map((trial) => [trial.id, trial])).values()];
 }
 
 /** Each choice once, also if two lines of `compare` mean the same. */

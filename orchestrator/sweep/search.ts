@@ -1,5 +1,6 @@
 /** Decides what a search has found: which candidates are compared. Pure. */
 import { formCohorts } from './cohorts';
+import { dropRepeated } from './identity';
 import { findDataset } from './lookup';
 import type { Candidate, Cohort, Plan, PlannedChoice, Trial, TrialResult } from './types';
 
@@ -14,35 +15,35 @@ export interface Tried {
   missing: string[];
 }
 
+/** The choices that are still to be made. */
+export const listOpenChoices = ({ search }: Pick<Plan, 'search'>): PlannedChoice[] =>
+  search?.choices.filter(({ chosen }) => chosen === undefined) ?? [];
+
 /** Whether its sweep still has a choice to make. */
-export const isSearching = ({ search }: Plan): boolean =>
-  search?.choices.some(({ chosen }) => chosen === undefined) ?? false;
+export const isSearching = (plan: Plan): boolean => listOpenChoices(plan).length > 0;
 
 /** Ids of the trials whose results its choices are made from. */
 export const listSearchTrials = ({ search }: Plan): string[] =>
   search?.choices.flatMap(({ candidates }) => candidates.flatMap(({ trials }) => trials)) ?? [];
 
 /** The trials that would be compared if their values were chosen, of choices yet to be made. */
-export const listCandidateTrials = ({ search }: Pick<Plan, 'search'>): Trial[] =>
-  (search?.choices ?? [])
-    .filter(({ chosen }) => chosen === undefined)
-    .flatMap(({ candidates }) => candidates.flatMap(({ confirm }) => confirm));
+export const listCandidateTrials = (plan: Pick<Plan, 'search'>): Trial[] =>
+  listOpenChoices(plan).flatMap(({ candidates }) => candidates.flatMap(({ confirm }) => confirm));
 
 /**
  * How many trials run in all. A choice that is still to be made adds as many whatever it comes to,
  * because each candidate has a trial for each seed.
  */
-export function countTrials({ trials, search }: Plan): number {
-  const open = search?.choices.filter(({ chosen }) => chosen === undefined) ?? [];
-  return open.reduce((sum, { candidates }) => sum + candidates[0]!.confirm.length, trials.length);
+export function countTrials(plan: Plan): number {
+  return plan.trials.length + listFirstCandidates(plan).length;
 }
 
 /** The trials that run, as if of each choice that is still to be made the first candidate won. */
-export function listExpectedTrials({ trials, search }: Plan): Trial[] {
-  const open = search?.choices.filter(({ chosen }) => chosen === undefined) ?? [];
-  const all = [...trials, ...open.flatMap(({ candidates }) => candidates[0]!.confirm)];
-  return [...new Map(all.map((trial) => [trial.id, trial])).values()];
-}
+export const listExpectedTrials = (plan: Plan): Trial[] =>
+  dropRepeated([...plan.trials, ...listFirstCandidates(plan)]);
+
+const listFirstCandidates = (plan: Plan): Trial[] =>
+  listOpenChoices(plan).flatMap(({ candidates }) => candidates[0]!.confirm);
 
 /** What each candidate of a choice came to, in their order. */
 export function listTried(
@@ -86,15 +87,10 @@ export function decideSearch(plan: Plan, results: readonly TrialResult[]): Plan 
     if (tried.some(({ missing }) => missing.length > 0)) return null;
     choices.push({ ...choice, chosen: chooseBest(tried) });
   }
-  const known = new Set(plan.trials.map(({ id }) => id));
-  const added: Trial[] = [];
-  for (const { candidates, chosen } of choices) {
-    for (const trial of candidates[chosen ?? -1]?.confirm ?? []) {
-      if (known.has(trial.id)) continue;
-      known.add(trial.id);
-      added.push(trial);
-    }
-  }
+  const compared = choices.flatMap(
+    ({ candidates, chosen }) => candidates[chosen ?? -1]?.confirm ?? [],
+  );
+  const added = dropRepeated([...plan.trials, ...compared]).slice(plan.trials.length);
   const cohorts = formCohorts(added, search.max_cohort, plan.cohorts.length);
   return {
     ...plan,

@@ -63,12 +63,13 @@ export class RemoteFiles {
     const { root, spec, work, backbonePath, remoteRootId, onSent } = this.job;
     const say = (note: string): void => log.hold('sending', note);
     say('waiting until the files of another cohort are sent');
-    await takeTurns(remoteRootId, signal, async () => {
+    const send = async () => {
       say('looking for what the trainer lacks');
       const files = await listJobFiles(root, spec, work, backbonePath);
       if (work === 'train') files.push(...(await this.listNewestCheckpoints()));
       await sendFiles(this.client, files, { digests, say, onBytes: onSent, signal });
-    });
+    };
+    await takeTurns(remoteRootId, send, signal);
   }
 
   /**

@@ -25,6 +25,7 @@ import { packageVersion } from '../../common/package';
 import { findCommonFailure } from '../failure-budget';
 import type { CohortOutcome, Failed } from '../messages';
 import { beatDuring } from './heartbeat';
+import { takeTurns } from './turns';
 import type { WorkerSetup } from './worker-setup';
 
 interface PlanRef {
@@ -181,17 +182,15 @@ export async function writeSweepReport(
   await writeReport(plan, [...sweep.results.values()], setup.root);
 }
 
-let evaluating: Promise<unknown> = Promise.resolve();
-
 /**
  * Evaluates one trial at a time, and lets timers run in between: thousands of answers take seconds
  * without a pause, and heartbeats must not wait for all trials of a cohort.
  */
-function inTurn<T>(work: () => T | Promise<T>): Promise<T> {
-  const mine = evaluating.then(() => nextTurn()).then(work);
-  evaluating = mine.catch(() => undefined);
-  return mine;
-}
+const evaluateInTurn = (...request: Parameters<typeof evaluatePredictions>) =>
+  takeTurns('evaluation', async () => {
+    await nextTurn();
+    return evaluatePredictions(...request);
+  });
 
 /**
  * A trial's result, and why it failed if it did. `failed`: why its jobs did. A fault of its files
@@ -225,10 +224,7 @@ async function buildResult(
   const nothing: TrialEvaluation = { metrics: {}, warnings: [] };
   const evaluated = failure
     ? nothing
-    : await tryTo(
-        () => inTurn(() => evaluatePredictions(root, plan, trial, predicted?.artifacts)),
-        nothing,
-      );
+    : await tryTo(() => evaluateInTurn(root, plan, trial, predicted?.artifacts), nothing);
   for (const [name, values] of Object.entries(evaluated.files ?? {}))
     await writeTrialJson(root, trial.id, name, values);
   for (const [name, values] of Object.entries(evaluated.lines ?? {}))

@@ -1,8 +1,8 @@
 /** Makes the choices of a sweep's search, and writes the plan with what follows from them. */
 import { ConfigError } from '../../orchestrator/base/errors';
+import { readDecided } from '../../orchestrator/store/decided-plan';
 import { readPlan, writePlan } from '../../orchestrator/store/plan-store';
-import { readResults } from '../../orchestrator/store/sweep-results';
-import { decideSearch } from '../../orchestrator/sweep/search';
+import { isSearching } from '../../orchestrator/sweep/search';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
 
@@ -17,19 +17,15 @@ export function decideChoices(
   { sweepId, planDigest }: { sweepId: string; planDigest: string },
 ): Promise<{ planDigest: string; cohorts: { id: string; dataset: string }[] }> {
   return beatDuring(async () => {
-    const current = await readPlan(setup.root, sweepId);
-    // An earlier attempt may have ended before it could say so.
-    const isWritten = current.follows === planDigest;
-    const plan = isWritten ? current : await readPlan(setup.root, sweepId, planDigest);
-    const decided = decideSearch(plan, await readResults(setup.root, plan));
-    if (decided === null) {
+    // What an earlier attempt has written follows from this plan, and stays as it is.
+    const decided = await readDecided(setup.root, await readPlan(setup.root, sweepId, planDigest));
+    if (isSearching(decided)) {
       const message = 'a trial of the search has no result, although all have ended; start again';
       throw new ConfigError({ where: sweepId, message });
     }
-    const next = isWritten ? current : { ...decided, follows: planDigest };
     return {
-      planDigest: await writePlan(setup.root, next),
-      cohorts: next.cohorts.map(({ id, dataset }) => ({ id, dataset })),
+      planDigest: await writePlan(setup.root, decided),
+      cohorts: decided.cohorts.map(({ id, dataset }) => ({ id, dataset })),
     };
   });
 }

@@ -6,23 +6,23 @@ const last = new Map<string, Promise<void>>();
  *
  * @throws the signal's reason if it is aborted before
  */
-export async function takeTurns(
+export async function takeTurns<T>(
   key: string,
-  signal: AbortSignal,
-  work: () => Promise<void>,
-): Promise<void> {
+  work: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   const before = last.get(key) ?? Promise.resolve();
-  const mine = before.then(async () => {
-    signal.throwIfAborted();
-    await work();
+  const mine = before.then(() => {
+    signal?.throwIfAborted();
+    return work();
   });
-  const ended = mine
+  const ended: Promise<void> = mine
     .catch(() => undefined)
     .then(() => {
       if (last.get(key) === ended) last.delete(key);
     });
   last.set(key, ended);
-  await Promise.race([mine, aborted(signal)]);
+  return signal === undefined ? mine : Promise.race([mine, aborted(signal)]);
 }
 
 const aborted = (signal: AbortSignal): Promise<never> =>

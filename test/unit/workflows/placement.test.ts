@@ -13,17 +13,10 @@ import {
 } from '../../../workflows/placement';
 import type { PlacementRequest, PoolState, TrainerReport } from '../../../workflows/pool-messages';
 import type { JobRef } from '../../../workflows/messages';
+import { fresh, trainer } from '../support/pool-states';
 
 const SECOND = 1000;
 
-const fresh = (): PoolState => ({
-  ...{ graceSeconds: 60, members: [], leases: [], requests: [] },
-  ...{ served: {}, asked: {}, orphans: [] },
-});
-const trainer = (name: string, more: Partial<TrainerReport> = {}): TrainerReport => ({
-  ...{ name, address: name, state: 'ready', why: null, kind: 'torch on cpu', slots: 1 },
-  ...{ maxCohort: 10, ...more },
-});
 const request = (cohort: string, more: Partial<PlacementRequest> = {}): PlacementRequest => ({
   ...{ id: `${cohort}#1`, cohort, sweepId: 's', dataset: 'd', trials: 8, cohorts: 1 },
   ...{ isFirst: true, avoid: [] },

@@ -1,18 +1,11 @@
 /** Trainers that are far slower than the others, and what they get. */
 import { ask, noteReports, place, release } from '../../../workflows/placement';
-import type { PlacementRequest, PoolState, TrainerReport } from '../../../workflows/pool-messages';
+import type { PlacementRequest, PoolState } from '../../../workflows/pool-messages';
 import { ASIDE_MS, findSlowness } from '../../../workflows/slow-trainers';
+import { fresh, trainer } from '../support/pool-states';
 
 const SECOND = 1000;
 
-const fresh = (): PoolState => ({
-  ...{ graceSeconds: 60, members: [], leases: [], requests: [] },
-  ...{ served: {}, asked: {}, orphans: [] },
-});
-const trainer = (name: string, more: Partial<TrainerReport> = {}): TrainerReport => ({
-  ...{ name, address: name, state: 'ready', why: null, kind: 'torch on cpu', slots: 1 },
-  ...{ maxCohort: 10, ...more },
-});
 let asked = 0;
 const request = (more: Partial<PlacementRequest> = {}): PlacementRequest => ({
   ...{ id: `x#${++asked}`, cohort: 'x', sweepId: 's', dataset: 'd', trials: 10, cohorts: 1 },
