@@ -14,6 +14,9 @@ import { sweepDir, trialDir } from '../store/sweep-store';
 import { canonicalJson } from '../sweep/canonical';
 import type { Plan, Trial } from '../sweep/types';
 
+/** Of more seeds, the first are paired: their pairs say as much, and are not a square of many. */
+const SEEDS = 10;
+
 export const OVERLAPS_FILE = 'overlaps.jsonl';
 
 /** Two masks. */
@@ -74,7 +77,7 @@ function listGroups({ trials }: Plan, done: ReadonlySet<string>): Pair[][] {
   );
   return [...alike.values()].flatMap((each) => {
     const rows = [...groupBy(each, ({ prune, train }) => canonicalJson({ prune, train })).values()];
-    return [...rows.map((row) => pairAll(row, 'seeds')), ...pairPruners(rows)];
+    return [...rows.map((row) => pairAll(row.slice(0, SEEDS), 'seeds')), ...pairPruners(rows)];
   });
 }
 
@@ -90,7 +93,7 @@ const pairAll = (trials: readonly Trial[], between: Pair['between']): Pair[] =>
 function pairPruners(rows: readonly Trial[][]): Pair[][] {
   const pruners = [...groupBy(rows, ([first]) => canonicalJson(first!.prune)).values()];
   const bySeed = groupBy(
-    pruners.flatMap(([first]) => first!),
+    pruners.flatMap(([first]) => first!.slice(0, SEEDS)),
     ({ seed }) => seed,
   );
   return [...bySeed.values()].map((trials) => pairAll(trials, 'pruners'));

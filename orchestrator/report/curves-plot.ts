@@ -2,10 +2,20 @@
 import type { RowDiagnostics, TaskDiagnostics } from './diagnostics-summary';
 import { metricTitle } from './format';
 import { PANEL_HEIGHT, PANEL_WIDTH } from './plot-data';
-import { chooseStyles, drawSpec, encodeSeries, THEME, type Layer, type Styles } from './plot-theme';
+import {
+  chooseStyles,
+  chooseTheme,
+  drawSpec,
+  encodeSeries,
+  MARKER_SIZE,
+  type Layer,
+  type Styles,
+} from './plot-theme';
 
 /** More lines than these cannot be told apart; the first rows of the table are drawn. */
 const ROWS = 12;
+/** So many of a row's seeds are drawn; the mean is over all of them. */
+const SEEDS = 10;
 
 interface CurvePoint {
   kind: 'dense' | 'sparse';
@@ -32,7 +42,9 @@ export async function renderCurves(tasks: readonly TaskDiagnostics[]): Promise<s
   return drawSpec({
     title: {
       text: 'Curves',
-      subtitle: ['Thick: mean over the seeds of a row. Thin: each seed. Against steps.'],
+      subtitle: [
+        `Thick: mean over the seeds of a row. Thin: each seed, at most ${SEEDS}. Against steps.`,
+      ],
     },
     concat: panels.map((panel) => ({
       title: panel.title,
@@ -42,7 +54,7 @@ export async function renderCurves(tasks: readonly TaskDiagnostics[]): Promise<s
     })),
     columns: 2,
     spacing: 30,
-    ...THEME,
+    ...chooseTheme(styles),
   });
 }
 
@@ -55,48 +67,46 @@ export function curvePanels(tasks: readonly TaskDiagnostics[]): CurvePanel[] {
       const shown = withCurve.slice(0, ROWS);
       const left = withCurve.length > ROWS ? `, the first ${ROWS} of ${withCurve.length} rows` : '';
       const axis = name === 'loss' ? 'training loss' : metricTitle(name);
-      const seeds = shown.flatMap((row) => listSeeds(row, name));
+      const points = shown.map((row) => listSeeds(row, name));
       return {
         title: `${task}, ${axis}${left}`,
         axis,
-        seeds,
-        means: shown.flatMap((row) => averageSeeds(row.row, seeds)),
+        seeds: points.flatMap((own) => own.slice(0, SEEDS).flat()),
+        means: points.flatMap(averageSeeds),
       };
     });
   });
 }
 
-function listSeeds({ row, pruner, curves }: RowDiagnostics, name: string): CurvePoint[] {
+/** The points of each seed. */
+function listSeeds({ row, pruner, curves }: RowDiagnostics, name: string): CurvePoint[][] {
   const factor = name === 'loss' ? 1 : 100;
+  const kind = pruner === 'none' ? 'dense' : 'sparse';
   return curves
     .filter((each) => each.name === name)
-    .flatMap(({ seed, curve: { steps, values } }) =>
+    .map(({ seed, curve: { steps, values } }) =>
       steps.map((step, i) => ({
-        kind: pruner === 'none' ? 'dense' : 'sparse',
-        series: row,
-        line: `${row}, seed ${seed}`,
-        step,
-        value: factor * values[i]!,
+        ...{ kind, series: row, line: `${row}, seed ${seed}` },
+        ...{ step, value: factor * values[i]! },
       })),
     );
 }
 
-/** At the steps that all of a row's seeds have. */
-function averageSeeds(row: string, points: readonly CurvePoint[]): CurvePoint[] {
-  const own = points.filter(({ series }) => series === row);
-  const seeds = new Set(own.map(({ line }) => line)).size;
+/** At the steps that all seeds have. */
+function averageSeeds(seeds: readonly CurvePoint[][]): CurvePoint[] {
   const sums = new Map<number, { sum: number; n: number }>();
-  for (const { step, value } of own) {
+  for (const { step, value } of seeds.flat()) {
     const { sum, n } = sums.get(step) ?? { sum: 0, n: 0 };
     sums.set(step, { sum: sum + value, n: n + 1 });
   }
+  const first = seeds[0]![0]!;
   return [...sums]
-    .filter(([, { n }]) => n === seeds)
-    .map(([step, { sum }]) => ({ ...own[0]!, line: row, step, value: sum / seeds }));
+    .filter(([, { n }]) => n === seeds.length)
+    .map(([step, { sum }]) => ({ ...first, line: first.series, step, value: sum / seeds.length }));
 }
 
 function buildLayers({ axis, seeds, means }: CurvePanel, styles: Styles): Layer[] {
-  const { color } = encodeSeries(styles);
+  const { color, shape } = encodeSeries(styles);
   const x = { field: 'step', type: 'quantitative', title: 'step', axis: { tickCount: 6 } } as const;
   const y = {
     field: 'value',
@@ -110,5 +120,15 @@ function buildLayers({ axis, seeds, means }: CurvePanel, styles: Styles): Layer[
     mark: { type: 'line', strokeWidth, opacity },
     encoding: { x, y, color, detail: { field: 'line', type: 'nominal' } },
   });
-  return [draw(seeds, 1, 0.4), draw(means, 2.5, 1)];
+  // Colours repeat, and their lines are told apart by the markers at their ends.
+  const ends = [...new Map(means.map((point) => [point.series, point])).values()];
+  return [
+    draw(seeds, 1, 0.4),
+    draw(means, 2.5, 1),
+    {
+      data: { values: ends },
+      mark: { type: 'point', filled: true, size: MARKER_SIZE, opacity: 1 },
+      encoding: { x, y, color, shape },
+    },
+  ];
 }

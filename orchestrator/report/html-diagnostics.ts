@@ -13,18 +13,28 @@ const ROWS = 100;
 export function renderDiagnostics(tasks: readonly TaskDiagnostics[]): string[] {
   return tasks.flatMap((task) => {
     const rows = task.rows.slice(0, ROWS);
-    const more =
-      task.rows.length > ROWS
-        ? [
-            `<p>The first ${ROWS} of ${plural(task.rows.length, 'row')}; diagnostics.jsonl has ` +
-              'every trial.</p>',
-          ]
-        : [];
+    const more = nameMissing(task);
     const sections = [...renderConfusions(task, rows, more), ...renderMasks(task, rows, more)];
     return sections.length === 0
       ? []
       : [`<h2>${escapeHtml(task.task)}, in detail</h2>`, ...sections];
   });
+}
+
+/** Rows that are left out, and trials that the writer of the report had no time for. */
+function nameMissing({ rows }: TaskDiagnostics): string[] {
+  const [done, known] = (['done', 'known'] as const).map((key) =>
+    rows.reduce((sum, row) => sum + row[key], 0),
+  ) as [number, number];
+  const missing = [
+    ...(rows.length > ROWS
+      ? [`The first ${ROWS} of ${rows.length} rows; diagnostics.jsonl has every trial.`]
+      : []),
+    ...(known < done
+      ? [`Of ${known} of ${plural(done, 'finished trial')}; \`sa-orch report\` adds the others.`]
+      : []),
+  ];
+  return missing.length === 0 ? [] : [`<p>${missing.join(' ')}</p>`];
 }
 
 function renderConfusions(

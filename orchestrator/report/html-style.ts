@@ -1,7 +1,7 @@
 /**
- * How report.html looks. At 1,200 px nothing scrolls sideways: figures shrink to the page, and
- * cells wrap at spaces once a table is as wide as it; only words longer than their column would be
- * left, so those break.
+ * How report.html looks. At 1,200 px nothing scrolls sideways: figures shrink to the page, the
+ * first and the last cell of a row break wherever they must, and all cells of a table with many
+ * columns wrap. Only the numbers of other tables stay on one line.
  */
 export const STYLE = [
   ':root{color-scheme:light dark;--ink:#1f2328;--ground:#fff;--line:#d8dee4;--faint:#f6f8fa}',
@@ -12,9 +12,11 @@ export const STYLE = [
   'li,summary,h1,h2,h3{overflow-wrap:anywhere}h3{font-size:1rem}',
   'figure{margin:1.5rem 0}figure svg{max-width:100%;height:auto}',
   '.table{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}',
-  'th,td{padding:.3rem .6rem;border:1px solid var(--line);text-align:right;' +
-    'overflow-wrap:break-word}th{background:var(--faint)}',
+  'th,td{padding:.3rem .6rem;border:1px solid var(--line);text-align:right}' +
+    'td{white-space:nowrap}th{background:var(--faint)}',
   'th:first-child,td:first-child,th:last-child,td:last-child{text-align:left;' +
-    'overflow-wrap:anywhere}',
+    'white-space:normal;overflow-wrap:anywhere;min-width:6rem}',
+  '.wide td{white-space:normal}.wide th,.wide td{padding:.2rem .35rem;overflow-wrap:anywhere;' +
+    'font-size:.85rem}',
   'details{margin:.7rem 0}summary{cursor:pointer;font-weight:600}',
 ].join('\n');

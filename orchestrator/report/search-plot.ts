@@ -4,12 +4,12 @@ import { formatMean, metricTitle } from './format';
 import { PANEL_HEIGHT, PANEL_WIDTH } from './plot-data';
 import {
   chooseStyles,
+  chooseTheme,
   drawSpec,
   encodeSeries,
   INK,
   logarithmicTicks,
   MARKER_SIZE,
-  THEME,
   type Layer,
   type Styles,
 } from './plot-theme';
@@ -60,7 +60,7 @@ export async function renderSearchPlot(summary: SweepSummary): Promise<string | 
     })),
     columns: 2,
     spacing: 30,
-    ...THEME,
+    ...chooseTheme(styles),
   });
 }
 

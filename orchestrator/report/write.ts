@@ -42,7 +42,6 @@ export async function writeReport(
   extent: ReportExtent = {},
 ): Promise<{ files: string[] }> {
   const { diagnostics = new SweepDiagnostics(root), isWhole = true, limitMs = Infinity } = extent;
-  const until = Date.now() + limitMs;
   const sorted = reportResults(plan, results);
   const summary = summarize(plan, sorted, measureBaselines(root, plan));
   const path = (name: string) => join(root, 'sweeps', plan.sweep_id, name);
@@ -64,6 +63,7 @@ export async function writeReport(
   const searchPlot = await renderSearchPlot(summary);
   const search = searchPlot === null ? [] : [path(SEARCH_PLOT_FILE)];
   for (const file of search) await writeDurably(file, searchPlot!);
+  const until = Date.now() + limitMs;
   await diagnostics.refresh(plan, sorted, until);
   const known = sorted.flatMap(({ trial_id: id }) => diagnostics.all.get(id) ?? []);
   const done = new Set(known.map(({ trial_id: id }) => id));

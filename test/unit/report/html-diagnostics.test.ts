@@ -4,6 +4,7 @@ import type { TrialDiagnostics } from '../../../orchestrator/diagnostics/types';
 import { curvePanels, renderCurves } from '../../../orchestrator/report/curves-plot';
 import { summarizeDiagnostics } from '../../../orchestrator/report/diagnostics-summary';
 import { renderHtml } from '../../../orchestrator/report/html';
+import { renderHtmlTable } from '../../../orchestrator/report/html-parts';
 import { STYLE } from '../../../orchestrator/report/html-style';
 import { summarize } from '../../../orchestrator/report/summary';
 import type { Plan } from '../../../orchestrator/sweep/types';
@@ -143,14 +144,26 @@ test('of many rows the first are drawn, and that is said', () => {
   expect(new Set(panel!.means.map(({ series }) => series)).size).toBe(12);
 });
 
+test('trials for which there was no time yet are counted', () => {
+  const plan = buildPlan();
+  const some = new Map([...diagnose(plan)].slice(0, 4));
+  expect(render(plan, some).page).toContain(
+    '<p>Of 4 of 9 finished trials; `sa-orch report` adds the others.</p>',
+  );
+  expect(render(plan, diagnose(plan)).page).not.toContain('finished trials;');
+});
+
 test('nothing is told of rows of which nothing is known', () => {
   const { page } = render(buildPlan(), new Map());
   expect(page).not.toContain('<details>');
 });
 
-test('cells wrap, so that a table is never wider than its page because of its words', () => {
-  expect(STYLE).not.toContain('nowrap');
+test('words break where they must, and all cells of a table with many columns', () => {
   expect(STYLE).toContain('figure svg{max-width:100%;height:auto}');
   expect(STYLE).toContain('.table{overflow-x:auto}');
-  expect(STYLE).toMatch(/td:last-child\{text-align:left;overflow-wrap:anywhere\}/);
+  expect(STYLE).toMatch(/td:last-child\{text-align:left;white-space:normal;overflow-wrap:anywhere/);
+  expect(STYLE).toContain('.wide td{white-space:normal}');
+  const header = Array.from({ length: 12 }, (_, i) => `column ${i}`);
+  expect(renderHtmlTable(header, [])).toContain('<div class="table wide">');
+  expect(renderHtmlTable(header.slice(1), [])).toContain('<div class="table">');
 });
