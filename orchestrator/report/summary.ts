@@ -1,8 +1,8 @@
 import { dropRepeated } from '../sweep/identity';
 import { countTrials } from '../sweep/search';
-import { dataWarnings } from '../sweep/data-warnings';
+import { dataWarnings, heldOutWarnings } from '../sweep/data-warnings';
 import { listMakers } from '../sweep/environments';
-import { listTaskDatasets } from '../sweep/lookup';
+import { listHeldOut, listTaskDatasets } from '../sweep/lookup';
 import { readPrecision } from '../sweep/precision';
 import type { Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { findVaried } from './axes';
@@ -37,7 +37,8 @@ export function summarize(
       ...summarizeRow(variant, context),
       ...(isMixed ? { made_by: countMakers(variant, byId) } : {}),
     }));
-    const found = dataWarnings(dataset);
+    const heldOut = listHeldOut(plan.datasets).filter((each) => each.task === dataset.task);
+    const found = [...dataWarnings(dataset), ...heldOut.flatMap(heldOutWarnings)];
     return {
       task: dataset.task,
       ...(plan.margin === undefined ? {} : { margin: plan.margin }),

@@ -4,6 +4,7 @@ import { measureOverlaps } from '../diagnostics/overlaps';
 import { SweepDiagnostics } from '../diagnostics/trial-diagnostics';
 import type { Plan, TrialResult } from '../sweep/types';
 import { measureBaselines } from './baselines';
+import { renderAxes } from './axes-plot';
 import { renderCsv } from './csv';
 import { renderCurves } from './curves-plot';
 import { summarizeDiagnostics } from './diagnostics-summary';
@@ -16,6 +17,7 @@ import { renderSearchPlot } from './search-plot';
 import { summarize } from './summary';
 
 const DIAGNOSTICS_FILE = 'diagnostics.jsonl';
+const AXES = 'The first metric of each row against each axis that is compared';
 const CURVES =
   'Training loss, and metrics measured at several steps, against the steps of training';
 
@@ -69,8 +71,10 @@ export async function writeReport(
   const done = new Set(known.map(({ trial_id: id }) => id));
   const overlaps = isWhole ? await measureOverlaps(root, plan, done, until) : [];
   const details = summarizeDiagnostics(summary, plan, diagnostics.all, overlaps);
-  const curves = await renderCurves(details);
-  const figures = curves === null ? [] : [{ description: CURVES, svg: curves }];
+  const figures = [
+    { description: AXES, svg: await renderAxes(summary) },
+    { description: CURVES, svg: await renderCurves(details) },
+  ].flatMap(({ description, svg }) => (svg === null ? [] : [{ description, svg }]));
   await writeDurably(
     files.html,
     renderHtml(summary, plot, searchPlot, { figures, diagnostics: details }),
