@@ -1,6 +1,6 @@
 import { decideSearch } from '../sweep/search';
 import type { Plan } from '../sweep/types';
-import { digestPlan } from './plan-store';
+import { followPlan } from './plan-store';
 import { readResults } from './sweep-results';
 
 /**
@@ -9,5 +9,5 @@ import { readResults } from './sweep-results';
  */
 export async function readDecided(root: string, plan: Plan): Promise<Plan> {
   const decided = decideSearch(plan, await readResults(root, plan));
-  return decided === null || decided === plan ? plan : { ...decided, follows: digestPlan(plan) };
+  return decided === null || decided === plan ? plan : followPlan(plan, decided);
 }

@@ -355,8 +355,11 @@ export interface Plan {
    * after the sweep has run.
    */
   margin?: number;
-  /** Digest of the plan file that this one replaced when the search was decided. */
-  follows?: string;
+  /**
+   * Digests of the plan files that this one came from, oldest first: each has all of the one
+   * before.
+   */
+  follows?: string[];
 }
 
 /** Sizes of an adapter in weights, counted as docs/sizes.md says. */
