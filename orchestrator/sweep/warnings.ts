@@ -1,6 +1,7 @@
 /** Warns of what a user may not expect of a plan. Pure. */
 import { PRUNERS } from '../../common/vocabulary/pruners';
-import { adapterLabel } from './adapters';
+import { groupBy } from '../base/group-by';
+import { adapterLabel, hasZeroUpInPaper } from './adapters';
 import { dataWarnings } from './data-warnings';
 import { listTaskDatasets } from './lookup';
 import type { Plan, Trial } from './types';
@@ -12,7 +13,26 @@ export function planWarnings(plan: Plan): string[] {
 
 /** One sentence per warning, without duplicates, in the order of the trials. */
 export function maskWarnings({ trials }: Plan): string[] {
-  return [...new Set(trials.flatMap(trialWarnings))];
+  return [...new Set(trials.flatMap(trialWarnings)), ...initWarnings(trials)];
+}
+
+/** Which adapters start otherwise than in their papers, for the sake of which pruners. */
+function initWarnings(trials: readonly Trial[]): string[] {
+  const needed = trials.filter(
+    ({ adapter, prune: { pruner, rules, begin_step } }) =>
+      PRUNERS[pruner].zeroUp !== null &&
+      rules !== 'official' &&
+      begin_step === 0 &&
+      adapter.init === 'gaussian' &&
+      hasZeroUpInPaper(adapter),
+  );
+  return [...groupBy(needed, ({ adapter }) => adapterLabel(adapter))].map(([label, same]) => {
+    const pruners = [...new Set(same.map(({ prune }) => prune.pruner))].join(', ');
+    return (
+      `${label}: up starts at N(0, ${same[0]!.adapter.init_std}), not at 0 as in its paper, in ` +
+      `all trials here: at 0 it would have no usable scores of ${pruners}`
+    );
+  });
 }
 
 function trialWarnings({ adapter, prune }: Trial): string[] {
