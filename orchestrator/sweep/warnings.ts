@@ -52,11 +52,8 @@ function trialWarnings({ adapter, prune }: Trial): string[] {
   }
   if (rules !== 'official') return warnings;
   const norm = officialNorms[adapter.norm];
-  if (norm !== undefined && 'warning' in norm) {
-    warnings.push(
-      `${pruner} with norm ${adapter.norm} (${label}), compat official: ${norm.warning}`,
-    );
-  }
+  if (norm !== undefined)
+    warnings.push(`${pruner} with norm ${adapter.norm} (${label}), compat official: ${norm}`);
   if (prune.control === 'shuffled')
     warnings.push('control shuffled, compat official: changes nothing, as in the published code');
   return warnings;

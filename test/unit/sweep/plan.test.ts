@@ -500,6 +500,11 @@ describe('the warnings of a plan', () => {
       'synflow with norm before (pfeiffer-64), compat official: all scores are 0, so ' +
         'everything is cut',
     ]);
+    const out = { pruner: 'synflow', sparsity: 0.5, adapter: { norm: 'after' } };
+    expect(warnings(out, 'official')).toEqual([
+      'synflow with norm update (houlsby-64), compat official: its scores are rounding errors, ' +
+        'so what is cut differs from machine to machine',
+    ]);
     // There the loader of BERT draws all matrices anew.
     expect(warnings({ ...line, pruner: 'snip' }, 'official')).toEqual([]);
     expect(warnings({ pruner: 'mag', sparsity: 0.5, control: 'shuffled' }, 'official')).toEqual([
