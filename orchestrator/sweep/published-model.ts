@@ -163,9 +163,10 @@ function findProblem(
       'RoBERTa on questions (TypeError: its forward takes no labels)',
       'a BERT backbone, or the same without compat',
     );
-  if (prefix_use !== undefined)
+  // BERT never hands the prefix on to its attention.
+  if (prefix_use !== undefined && backbone.model_type !== 'bert')
     return cannot(
-      'cross_attn with an encoder (AttributeError: layer_norm_after)',
+      'cross_attn with RoBERTa (AttributeError: layer_norm_after)',
       'attention: prefix without prefix_use, or the same without compat',
     );
   if (backbone.model_type === 'bert' && attention === 'concat')
