@@ -50,10 +50,10 @@ export function predictCommand(): Command {
     .option('--out <path>', 'file (default: stdout); with --split, a new or empty folder')
     .addHelpText(
       'after',
-      '\nColumns of rows:\n' +
-        FAMILIES.map(({ inputs: { help } }) => `  ${help.columns}\n`).join('') +
-        'Each line of the output is JSON:\n' +
-        FAMILIES.map(({ inputs: { help } }) => `  ${help.lines}\n`).join('') +
+      '\nThe columns of a row, and the JSON of its line in the output:\n' +
+        FAMILIES.map(
+          ({ inputs: { help } }) => `  ${help.tasks}: ${help.columns}\n      → ${help.line}\n`,
+        ).join('') +
         "With --split test, --out has GLUE's submission files.\n" +
         '\nExamples:\n  sa-orch predict --trial t02cd4a5 --input rows.jsonl --out labels.jsonl\n' +
         '  sa-orch predict --trial t02cd4a5 --split test --data-dir ~/glue --out submission',

@@ -2,8 +2,8 @@
 
 /** A user's own rows without labels, answers or summaries. */
 export interface Inputs<Dataset> {
-  /** Two lines of help: the columns of a row, and the JSON of its prediction. */
-  help: { columns: string; lines: string };
+  /** For help: which tasks these are, the columns of a row, and the JSON of its prediction. */
+  help: { tasks: string; columns: string; line: string };
   /**
    * Reads a user's file and writes it as a split into a folder.
    *

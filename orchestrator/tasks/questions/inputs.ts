@@ -12,8 +12,9 @@ import { readSquad, type SquadExample } from './squad-json';
 
 export const questionInputs: Inputs<QuestionDataset> = {
   help: {
-    columns: "question answering   question and context; or SQuAD's JSON",
-    lines: '{"id", "answer", "score"}; with unanswered questions also "span" and "no_answer"',
+    tasks: 'question answering',
+    columns: "question and context, id if you like; or SQuAD's JSON",
+    line: '{"id", "answer", "score"}; with unanswered questions also "span" and "no_answer"',
   },
   async writeFile(file, { folder, mark, dataset, backbonePath }) {
     const { questions, max_length } = dataset;

@@ -13,8 +13,9 @@ import { findGlueTask } from './published';
 
 export const rowInputs: Inputs<RowsDataset> = {
   help: {
-    columns: "classification, regression   the task's text columns",
-    lines: '{"label", "scores"} for classes, {"score"} for numbers',
+    tasks: 'classification, regression',
+    columns: "the task's text columns",
+    line: '{"label", "scores"} for classes, {"score"} for numbers',
   },
   async writeFile(file, to) {
     return writeUnlabelled(await readUnlabelled(file, listColumns(to.dataset)), 'input', to);

@@ -8,8 +8,9 @@ import { loadSummaryTokenizer } from './tokenizer';
 
 export const summaryInputs: Inputs<SummaryDataset> = {
   help: {
-    columns: "summarization   the task's column of documents",
-    lines: '{"row", "summary"}',
+    tasks: 'summarization',
+    columns: "the task's column of documents",
+    line: '{"row", "summary"}',
   },
   async writeFile(file, { folder, mark, dataset, backbonePath }) {
     const { columns } = dataset.summaries;
