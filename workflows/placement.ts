@@ -8,6 +8,7 @@ import type {
   Release,
   TrainerReport,
 } from './pool-messages';
+import { forgetSizes, noteDuration, partSize } from './part-sizes';
 import { ASIDE_MS, findSlowness, isBetterWithout, notePace } from './slow-trainers';
 
 /** Failures in a row after which a trainer gets no work while others can do it. */
@@ -80,13 +81,13 @@ function findShare(
   free: readonly Member[],
 ): number {
   const slots = free.reduce((sum, each) => sum + freeSlots(state, each), 0);
-  const { trials } = request;
+  const { trials, sweepId } = request;
   const { requests: waiting } = state;
   const sweeps = new Map(waiting.map((each) => [each.sweepId, each]));
   const toCome = [...sweeps.values()].map((each) => countToCome(state, each));
   const cohorts = waiting.length + toCome.reduce((sum, each) => sum + each, 0);
   const parts = Math.max(1, Math.floor(slots / cohorts));
-  return Math.max(1, Math.min(Math.ceil(trials / parts), member.maxCohort));
+  return Math.max(1, Math.min(Math.ceil(trials / parts), partSize(member, sweepId)));
 }
 
 /** How many cohorts of a request's sweep have not asked yet; they will, within seconds. */
@@ -230,10 +231,12 @@ export function release(state: PoolState, ended: Release, now: number): void {
   if (outcome === 'done') {
     member.failuresInARow = 0;
     if (member.state === 'aside') become(member, 'ready', null, now);
+    noteDuration(member, lease, now);
     if (rowsPerSecond !== undefined) notePace(state, member, lease, rowsPerSecond, now);
   }
   if (outcome === 'failed') {
     member.failuresInARow++;
+    forgetSizes(member);
     if (member.failuresInARow >= FAILURES_ASIDE && member.state !== 'away')
       become(member, 'aside', `failed ${member.failuresInARow} times in a row: ${why}`, now);
   }

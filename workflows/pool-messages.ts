@@ -55,8 +55,10 @@ export interface TrainerReport extends TrainerSource {
   /** As nameEnvironment says; null if it never answered. */
   kind: string | null;
   slots: number;
-  /** How many trials it takes at once. */
+  /** How many trials it likes to have at once. */
   maxCohort: number;
+  /** How many it takes at once; absent in reports of an earlier version: the same. */
+  largestCohort?: number;
 }
 
 /** A trainer as the pool sees it. */
@@ -75,6 +77,8 @@ export interface Member extends Omit<TrainerReport, 'state'> {
   unfit: Record<string, { why: string; since: number }>;
   /** Of its last parts, the newest last. */
   paces?: Pace[];
+  /** By sweep: how many trials it gets at once, where that is not maxCohort. */
+  sizes?: Record<string, number>;
 }
 
 /** How fast a trainer trained a part. */

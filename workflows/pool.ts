@@ -160,9 +160,10 @@ async function signalAsBefore(
 const asReports = ({ members }: PoolState) =>
   members
     .filter(({ state }) => state !== 'gone')
-    .map(({ name, address, tls, state, why, kind, slots, maxCohort }) => ({
+    .map(({ name, address, tls, state, why, kind, slots, maxCohort, largestCohort }) => ({
       ...{ name, address, ...(tls === undefined ? {} : { tls }) },
       ...{ why, kind, slots, maxCohort, state: state === 'away' ? state : ('ready' as const) },
+      ...(largestCohort === undefined ? {} : { largestCohort }),
     }));
 
 /** For Temporal's pages. */

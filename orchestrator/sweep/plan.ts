@@ -10,8 +10,10 @@ export interface PlanInputs {
   backbone: PlannedBackbone;
   /** One per task of the configuration and, with a search, another one with held-out rows. */
   datasets: PlannedDataset[];
-  /** Maximum trials that the trainer takes at once. */
+  /** How many trials the trainer likes to have at once. */
   maxCohort: number;
+  /** How many of very brief trials it takes at once; the same if left out. */
+  largestCohort?: number;
   /** Used if the configuration names none: the default of the trainer's device. */
   defaultPrecision: PrecisionName;
   /** Why the profile was chosen, for the user; null if the user chose. */
@@ -29,7 +31,7 @@ export interface PlanInputs {
  *   task's training steps
  */
 export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
-  const { backbone, datasets, maxCohort, profileReason } = inputs;
+  const { backbone, datasets, maxCohort, largestCohort, profileReason } = inputs;
   const precision = config.precision ?? inputs.defaultPrecision;
   const variants = config.tasks.flatMap((task) => {
     const ofTask = datasets.filter((candidate) => candidate.task === task.name);
@@ -59,7 +61,9 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     backbone,
     datasets,
     trials,
-    cohorts: formCohorts(trials, maxCohort).map((cohort) => limitTime(cohort, trials, config)),
+    cohorts: formCohorts(trials, maxCohort, { largest: largestCohort }).map((cohort) =>
+      limitTime(cohort, trials, config),
+    ),
     ...(config.search === null || choices.length === 0
       ? {}
       : { search: { over: config.search.over, max_cohort: maxCohort, choices } }),

@@ -91,7 +91,7 @@ export function decideSearch(plan: Plan, results: readonly TrialResult[]): Plan 
     ({ candidates, chosen }) => candidates[chosen ?? -1]?.confirm ?? [],
   );
   const added = dropRepeated([...plan.trials, ...compared]).slice(plan.trials.length);
-  const cohorts = formCohorts(added, search.max_cohort, plan.cohorts.length);
+  const cohorts = formCohorts(added, search.max_cohort, { before: plan.cohorts.length });
   return {
     ...plan,
     trials: [...plan.trials, ...added],

@@ -174,7 +174,10 @@ class TrialRun {
     }
   }
 
-  /** One step, its metrics, and its checkpoint if one is due. */
+  /**
+   * One step, its metrics, and its checkpoint if one is due. After the last of all there is none:
+   * the adapter comes at once, and nothing continues.
+   */
   private async turn(model: TrialModel, position: Position): Promise<void> {
     const { trialId } = this.trial;
     const rows = this.nextRows(position.step);
@@ -194,7 +197,9 @@ class TrialRun {
     if (ended || step % this.work.logEverySteps === 0) this.tellMetrics(position, gradientNorm);
     const { checkpointEverySteps: every } = this.work;
     const isDue = (every > 0 && step % every === 0) || this.clock.isDue();
-    if (ended || isDue || this.context.checkpointAsked) await this.checkpoint(model, position);
+    const isOver = step === this.train.totalSteps;
+    if (!isOver && (ended || isDue || this.context.checkpointAsked))
+      await this.checkpoint(model, position);
     if (this.context.checkpointAsked && !ended)
       throw new Interrupted('stopped on request, with a checkpoint');
   }

@@ -145,7 +145,7 @@ class Looks {
       this.failures.delete(address);
       noteTrainer(Context.current().metricMeter, source.name, capabilities);
       const { slots } = capabilities;
-      const maxCohort = preferredCohort(capabilities);
+      const [maxCohort, largestCohort] = [preferredCohort(capabilities), capabilities.maxCohort];
       return {
         ...source,
         state: 'ready',
@@ -153,22 +153,26 @@ class Looks {
         kind: nameMaker(capabilities),
         slots,
         maxCohort,
+        largestCohort,
       };
     } catch (error) {
       const failures = (this.failures.get(address) ?? 0) + 1;
       this.failures.set(address, failures);
       if (before?.state === 'ready' && failures < FAILED_LOOKS) return before;
       noteTrainer(Context.current().metricMeter, source.name, undefined);
-      const { kind = null, slots = 0, maxCohort = 0 } = before ?? {};
-      return { ...source, state: 'away', why: (error as Error).message, kind, slots, maxCohort };
+      const { kind = null, slots = 0, maxCohort = 0, largestCohort } = before ?? {};
+      return {
+        ...{ ...source, state: 'away', why: (error as Error).message, kind, slots, maxCohort },
+        ...(largestCohort === undefined ? {} : { largestCohort }),
+      };
     }
   }
 
   /** Whether the pool must know; why a trainer is away may be worded anew each time. */
   haveChanged(trainers: readonly TrainerReport[]): boolean {
     const words = (report: TrainerReport | undefined) => {
-      const { state, kind, slots, maxCohort } = report ?? {};
-      return JSON.stringify({ state, kind, slots, maxCohort });
+      const { state, kind, slots, maxCohort, largestCohort } = report ?? {};
+      return JSON.stringify({ state, kind, slots, maxCohort, largestCohort });
     };
     return (
       trainers.length !== this.known.size ||
