@@ -24,7 +24,9 @@ export function noteDuration(
 ): void {
   const { maxCohort, largestCohort = maxCohort } = member;
   const size = partSize(member, sweepId);
-  const isBrief = trials >= size && now - since < BRIEF_MS;
+  // At most so long, had it been a whole one.
+  const time = (now - since) * Math.max(1, size / trials);
+  const isBrief = time < BRIEF_MS;
   const isLong = size > maxCohort && now - since > LONG_MS;
   if (!isBrief && !isLong) return;
   const next = isBrief ? Math.max(maxCohort, Math.min(2 * size, largestCohort)) : maxCohort;

@@ -87,7 +87,9 @@ function findShare(
   const toCome = [...sweeps.values()].map((each) => countToCome(state, each));
   const cohorts = waiting.length + toCome.reduce((sum, each) => sum + each, 0);
   const parts = Math.max(1, Math.floor(slots / cohorts));
-  return Math.max(1, Math.min(Math.ceil(trials / parts), partSize(member, sweepId)));
+  // Equal parts: a small rest would cost as much as a whole one.
+  const most = Math.max(1, partSize(member, sweepId));
+  return Math.ceil(trials / Math.max(parts, Math.ceil(trials / most)));
 }
 
 /** How many cohorts of a request's sweep have not asked yet; they will, within seconds. */

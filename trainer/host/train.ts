@@ -137,7 +137,7 @@ class TrialRun {
     const source = trainingSource(context.root, this.spec, trial);
     const finished = finishedTraining(context.root, trial.trialId, source, until);
     if (finished) {
-      await this.pace.advance(0, until);
+      await this.pace.resume(until);
       this.removeIfOver(finished);
       return this.report(finished);
     }
@@ -163,7 +163,7 @@ class TrialRun {
     };
     const model = await this.training.start(trial, checkpoint?.state);
     try {
-      if (position.step > 0) await this.pace.advance(0, position.step);
+      if (position.step > 0) await this.pace.resume(position.step);
       while (position.step < until) {
         await this.requireTime(model, position);
         await this.turn(model, position);

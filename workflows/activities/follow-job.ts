@@ -173,7 +173,8 @@ async function watch(
   log: JobLog,
   onCheckpoint: (trial: string, step: number) => void,
 ): Promise<void> {
-  await trainer.submitJob(id, digest, spec);
+  const { job, created } = await trainer.submitJob(id, digest, spec);
+  if (!created) log.steps.watchFrom(job.lastSequence);
   const options = { signal: Context.current().cancellationSignal };
   for await (const { payload } of trainer.watchJob(id, options)) {
     if (payload?.$case === 'heartbeat') log.waiting(payload.value);

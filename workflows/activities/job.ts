@@ -49,7 +49,7 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   const { address, tls } = await findTrainer(setup, ref);
   let log = await JobLog.begin(root, ref);
   const counter = ByteCounter.of(root, address);
-  const metrics = new JobMetrics(context.metricMeter, ref.trainer?.name ?? address);
+  const metrics = new JobMetrics(context.metricMeter, ref.trainer?.name ?? address, ref);
   // A failed write of progress must not end the watch: the file is only for people, and the next
   // second rewrites it.
   const saveProgress = () =>

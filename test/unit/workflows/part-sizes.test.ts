@@ -34,7 +34,7 @@ describe('the size of parts', () => {
   });
 
   test('doubles after brief parts, up to the most that the trainer takes', () => {
-    expect([grant(2), grant(2), grant(2), grant(2)]).toEqual([10, 20, 32, 32]);
+    expect([grant(2), grant(2), grant(2), grant(2)]).toEqual([10, 20, 25, 25]);
   });
 
   test('stays as the trainer likes it while parts take their time', () => {
@@ -47,10 +47,14 @@ describe('the size of parts', () => {
     ]);
   });
 
-  test('says nothing of other sweeps, and a small rest says nothing at all', () => {
-    expect([grant(2), grant(2, 'other'), grant(2, 'third', 3), grant(2, 'third')]).toEqual([
-      10, 10, 3, 10,
-    ]);
+  test('is of one sweep, and a rest says what a whole part would take at most', () => {
+    expect([grant(2), grant(2, 'other')]).toEqual([10, 10]);
+    expect([grant(5, 'slow', 3), grant(5, 'slow')]).toEqual([3, 10]);
+    expect([grant(2, 'fast', 3), grant(2, 'fast')]).toEqual([3, 20]);
+  });
+
+  test('is the same for all parts of a cohort', () => {
+    expect([grant(20, 's', 32), grant(20, 's', 24), grant(20, 's', 16)]).toEqual([8, 8, 8]);
   });
 
   test('is no more than a trainer of an earlier version says', () => {
