@@ -1,6 +1,7 @@
 /** Which trainer works on which trials: the pool's decisions. Pure: time is an argument. */
 import type {
   HeldLease,
+  KnownLease,
   Lease,
   Member,
   PlacementRequest,
@@ -241,6 +242,20 @@ export function release(state: PoolState, ended: Release, now: number): void {
     forgetSizes(member);
     if (member.failuresInARow >= FAILURES_ASIDE && member.state !== 'away')
       become(member, 'aside', `failed ${member.failuresInARow} times in a row: ${why}`, now);
+  }
+}
+
+/** Takes over leases of a pool before this one, which those that have them told. */
+export function adopt(state: PoolState, leases: readonly KnownLease[], now: number): void {
+  for (const { name, ...lease } of leases) {
+    if (state.leases.some(({ id }) => id === lease.id)) continue;
+    state.leases.push({ ...lease, since: now, revoked: false });
+    if (findMember(state, lease) !== undefined) continue;
+    const { address, kind } = lease;
+    state.members.push({
+      ...{ name, address, kind, state: 'gone', why: 'no list of trainers names it', since: now },
+      ...{ slots: 1, maxCohort: 1, failuresInARow: 0, datasets: [], unfit: {} },
+    });
   }
 }
 

@@ -119,6 +119,8 @@ export interface PoolState {
   asked: Record<string, number>;
   /** As in CohortInput; absent in pools of an earlier version. */
   isBrief?: boolean;
+  /** Whether cohorts may have leases of a pool before this one, which it does not know. */
+  mayLackLeases?: boolean;
   /** Jobs to be stopped, by the address of a trainer that was away. */
   orphans: { address: string; job: JobRef }[];
 }
@@ -129,6 +131,14 @@ export const withdrawSignal = defineSignal<[string]>('withdraw');
 /** Ids of cohorts that were ended from outside, so that they cannot release their trainers. */
 export const forgetSignal = defineSignal<[string[]]>('forget');
 export const releaseSignal = defineSignal<[Release]>('release');
+/** A lease, as the cohort that has it knows it. */
+export interface KnownLease extends Omit<HeldLease, 'since' | 'revoked'> {
+  /** The trainer's. */
+  name: string;
+}
+
+/** To a cohort: the leases that it has. */
+export const leasesQuery = defineQuery<KnownLease[]>('leases');
 export const poolQuery = defineQuery<PoolState>('pool');
 
 /** From the pool to a cohort. */
