@@ -134,6 +134,18 @@ const sources = {
     imports: ['common', 'orchestrator/base', 'orchestrator/sweep'],
     packages: ['node:*'],
   },
+  'orchestrator/diagnostics': {
+    holds: 'what a finished trial tells beside its metrics: curves, confused classes, its mask',
+    imports: [
+      'common',
+      'orchestrator/base',
+      'orchestrator/sweep',
+      'orchestrator/datasets',
+      'orchestrator/tasks',
+      'orchestrator/store',
+    ],
+    packages: ['node:*'],
+  },
   'orchestrator/report': {
     holds: 'tables, plot, CSV, Markdown, HTML, JSON',
     imports: [
@@ -145,6 +157,7 @@ const sources = {
       'orchestrator/tasks',
       'orchestrator/config',
       'orchestrator/store',
+      'orchestrator/diagnostics',
     ],
     packages: ['node:*', 'vega', 'vega-lite'],
   },
@@ -214,6 +227,7 @@ const sources = {
       'orchestrator/tasks',
       'orchestrator/config',
       'orchestrator/store',
+      'orchestrator/diagnostics',
       'orchestrator/report',
       'orchestrator/trainer-client',
       'workflows',

@@ -267,22 +267,23 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     if (frugal && status.mode === 'cancel' && left.length > 0) await cancelCohorts(left);
   }
 
-  /** Makes the search's choices, and returns the cohorts that they add. */
+  /** Decides what the search can, and returns the cohorts that follow from it. */
   async function decide(): Promise<SweepInput['cohorts']> {
-    const { planDigest, cohorts } = await long.decideChoices(plan);
-    plan.planDigest = planDigest;
-    const added = cohorts.filter(({ id }) => !(id in status.cohorts));
+    const decided = await long.decideChoices(plan);
+    plan.planDigest = decided.planDigest;
+    hasSearch = decided.hasSearch;
+    const added = decided.cohorts.filter(({ id }) => !(id in status.cohorts));
     for (const { id } of added) status.cohorts[id] = 'waiting';
     return added;
   }
 
-  await runCohorts(frugal ? await findUnfinished() : input.cohorts);
   let { hasSearch = false, cohorts: known } = input;
+  await runCohorts(frugal ? await findUnfinished() : input.cohorts);
   const isCut = () =>
     status.mode === 'cancel' || Object.values(status.cohorts).includes('cancelled');
-  if (hasSearch && !historyIsLong && budget.spent === null && !isCut()) {
+  while (hasSearch && !historyIsLong && budget.spent === null && !isCut()) {
     const added = await decide();
-    [hasSearch, known] = [false, [...known, ...added]];
+    known = [...known, ...added];
     await runCohorts(added);
   }
   if (budget.spent !== null && (hasSearch || Object.values(status.cohorts).includes('waiting')))

@@ -9,8 +9,10 @@ import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 import { quoteWord } from '../base/shell-quote';
 import { hasPlan, writePlan } from '../store/plan-store';
+import { writeStopped } from '../store/rung-results';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
+import { listStopped } from '../sweep/rungs';
 import { countTrials, isSearching, listCandidateTrials, listSearchTrials } from '../sweep/search';
 import type { Cohort, Plan, TrialResult } from '../sweep/types';
 import type { Runtime } from '../runtime/up';
@@ -97,8 +99,11 @@ export async function submitSweep(
   plan = options.decided;
   const results = await readResults(root, plan);
   retry.check(results);
+  // A sweep's file may have been edited so that fewer are stopped.
+  const stopped = plan.search ? listStopped(plan.search) : new Map<string, number>();
   const mayRunAgain = (result: TrialResult) =>
     result.status === 'cancelled' ||
+    (result.status === 'stopped' && !stopped.has(result.trial_id)) ||
     (result.status === 'failed' && (isLeft || retry.isFor(result)));
   const again = results.filter(mayRunAgain);
   const isComplete = results.length === countTrials(plan) && again.length === 0;
@@ -119,6 +124,7 @@ export async function submitSweep(
       REPLACE_WORKER,
     );
   const planDigest = await writePlan(root, plan);
+  await writeStopped(root, plan);
   if (isComplete) return { state: 'complete', isPaused: false, plan };
   await terminateLeftCohorts(client, plan.sweep_id);
   for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
@@ -194,10 +200,12 @@ async function sayOtherKind(
 
 /** The most training rows first; cohorts with as many stay in the plan's order. */
 function sortByWork({ cohorts, trials }: Plan): Cohort[] {
-  const rows = new Map(
-    trials.map(({ id, train }) => [id, train.total_steps * train.batch_size] as const),
-  );
-  const count = (cohort: Cohort) => cohort.trials.reduce((sum, id) => sum + rows.get(id)!, 0);
+  const training = new Map(trials.map(({ id, train }) => [id, train]));
+  const count = ({ trials: its, until_step: step }: Cohort) =>
+    its.reduce((sum, id) => {
+      const { total_steps, batch_size } = training.get(id)!;
+      return sum + (step ?? total_steps) * batch_size;
+    }, 0);
   return cohorts.toSorted((a, b) => count(b) - count(a));
 }
 

@@ -31,7 +31,13 @@ export const hasPlan = (root: string, sweepId: string): boolean =>
 const serialize = (plan: Plan): string => `${JSON.stringify(plan, null, 2)}\n`;
 
 /** The digest that a plan's file has. */
-export const digestPlan = (plan: Plan): string => digestText(serialize(plan));
+const digestPlan = (plan: Plan): string => digestText(serialize(plan));
+
+/** A plan that has all of another one and more, as the one that may replace it under a workflow. */
+export const followPlan = (before: Plan, plan: Plan): Plan => ({
+  ...plan,
+  follows: [...(before.follows ?? []), digestPlan(before)],
+});
 
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
 export async function writePlan(root: string, plan: Plan): Promise<string> {
@@ -52,8 +58,7 @@ async function writeConfig(root: string, trial: Trial): Promise<void> {
 
 /**
  * Reads a plan, again only if its file has changed. With a digest, refuses a file with another one,
- * but for the plan that followed when its search was decided, and does not even look at the file of
- * a known digest.
+ * but for a plan that follows from it, and does not even look at the file of a known digest.
  *
  * @throws ConfigError if there is no plan, or it is of another version of this program
  */
@@ -72,8 +77,7 @@ export async function readPlan(root: string, sweepId: string, digest?: string): 
   const found = digestText(text);
   // Equal content gives the same object, by which a reader recognizes the plan.
   const plan = known?.digest === found ? known.plan : parsePlan(path, text);
-  // A plan that follows has all of the one before.
-  if (digest !== undefined && found !== digest && plan.follows !== digest) {
+  if (digest !== undefined && found !== digest && !plan.follows?.includes(digest)) {
     throw new ConfigError({
       where: path,
       message: 'changed since the sweep was started; start the sweep again to run the changed plan',
@@ -109,7 +113,7 @@ function remember(path: string, known: { digest: string; stamp: string | null; p
 }
 
 function parsePlan(path: string, text: string): Plan {
-  const plan = parseObject<Plan>(path, text);
+  const plan = parseObject<Omit<Plan, 'follows'> & { follows?: string | string[] }>(path, text);
   const format: number = plan.format;
   if (format !== PLAN_FORMAT) {
     const message =
@@ -120,5 +124,7 @@ function parsePlan(path: string, text: string): Plan {
   const { trials, cohorts, datasets, backbone } = plan;
   if (![trials, cohorts, datasets].every(Array.isArray) || !backbone)
     throw brokenFile(path, 'is not a whole plan');
-  return plan;
+  const { follows, ...rest } = plan;
+  // Plans of earlier versions name only the one before.
+  return follows === undefined ? rest : { ...rest, follows: [follows].flat() };
 }

@@ -44,6 +44,15 @@ export function hasLora(modules: Modules): boolean {
   return hasForm(modules, 'low_rank');
 }
 
+/** The rank of each of its LoRA modules, which divides lora_alpha. */
+export function listLoraRanks(adapter: AdapterConfig): number[] {
+  const { attention, ffn, attention_bottleneck, ffn_bottleneck } = adapter;
+  return [
+    ...(ATTENTION_MODULES[attention].form === 'low_rank' ? [attention_bottleneck] : []),
+    ...(FFN_MODULES[ffn].form === 'low_rank' ? [ffn_bottleneck] : []),
+  ];
+}
+
 /** Whether a module has trained keys and values, or tokens, which are drawn with init_std. */
 export function hasVirtualTokens(modules: Modules): boolean {
   return hasForm(modules, 'prefix') || hasForm(modules, 'prompt');

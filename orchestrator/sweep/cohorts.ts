@@ -22,7 +22,8 @@ const BRIEF_ROWS = 1000;
 export function formCohorts(
   trials: readonly Trial[],
   maxCohort: number,
-  { before = 0, largest = maxCohort } = {},
+  before = 0,
+  largest = maxCohort,
 ): Cohort[] {
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {
     throw new RangeError(`maxCohort is ${maxCohort}; it must be a whole number of at least 1`);

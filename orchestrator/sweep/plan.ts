@@ -1,10 +1,20 @@
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { SweepConfig } from '../config/sweep-config';
+import { ConfigError } from '../base/errors';
 import { formCohorts } from './cohorts';
 import { dropRepeated, sweepId } from './identity';
 import { listHeldOut, listTaskDatasets } from './lookup';
 import { planTask, type Variant } from './plan-task';
-import type { Cohort, Plan, PlannedBackbone, PlannedChoice, PlannedDataset, Trial } from './types';
+import { findRungStep, formRungCohorts } from './rungs';
+import type {
+  Cohort,
+  Plan,
+  PlannedBackbone,
+  PlannedChoice,
+  PlannedDataset,
+  StopEarly,
+  Trial,
+} from './types';
 
 export interface PlanInputs {
   backbone: PlannedBackbone;
@@ -31,7 +41,7 @@ export interface PlanInputs {
  *   task's training steps
  */
 export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
-  const { backbone, datasets, maxCohort, largestCohort, profileReason } = inputs;
+  const { backbone, datasets, maxCohort, profileReason } = inputs;
   const precision = config.precision ?? inputs.defaultPrecision;
   const variants = config.tasks.flatMap((task) => {
     const ofTask = datasets.filter((candidate) => candidate.task === task.name);
@@ -48,6 +58,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     ),
   );
   const choices = listChoices(variants);
+  const stopEarly = config.search?.stop_early ?? null;
   return {
     format: 3,
     sweep_id: sweepId(
@@ -61,12 +72,19 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     backbone,
     datasets,
     trials,
-    cohorts: formCohorts(trials, maxCohort, { largest: largestCohort }).map((cohort) =>
+    cohorts: formFirstCohorts(trials, choices, inputs, stopEarly).map((cohort) =>
       limitTime(cohort, trials, config),
     ),
     ...(config.search === null || choices.length === 0
       ? {}
-      : { search: { over: config.search.over, max_cohort: maxCohort, choices } }),
+      : {
+          search: {
+            over: config.search.over,
+            ...(stopEarly === null ? {} : { stop_early: stopEarly }),
+            max_cohort: maxCohort,
+            choices,
+          },
+        }),
     ...(config.margin === null ? {} : { margin: config.margin }),
   };
 }
@@ -86,6 +104,30 @@ function listChoices(variants: readonly Variant[]): PlannedChoice[] {
   const keyOf = ({ candidates }: PlannedChoice) =>
     candidates.flatMap(({ trials }) => trials).join(' ');
   return [...new Map(choices.map((choice) => [keyOf(choice), choice])).values()];
+}
+
+/** Of the trials that a search chooses from, until the first rung, and then of the others. */
+function formFirstCohorts(
+  trials: readonly Trial[],
+  choices: readonly PlannedChoice[],
+  { maxCohort, largestCohort }: Pick<PlanInputs, 'maxCohort' | 'largestCohort'>,
+  stopEarly: StopEarly | null,
+): Cohort[] {
+  const fraction = stopEarly?.rungs[0];
+  if (fraction === undefined) return formCohorts(trials, maxCohort, 0, largestCohort);
+  const tried = new Set(
+    choices.flatMap(({ candidates }) => candidates.flatMap((candidate) => candidate.trials)),
+  );
+  const searched = trials.filter(({ id }) => tried.has(id));
+  const tooShort = searched.find((trial) => findRungStep(trial, fraction) === 0);
+  if (tooShort !== undefined)
+    throw new ConfigError({
+      where: 'search.stop_early',
+      message: `${tooShort.task}: a trial of one step has no rung; must have at least two steps`,
+    });
+  const cohorts = formRungCohorts(searched, fraction, maxCohort, 0);
+  const others = trials.filter(({ id }) => !tried.has(id));
+  return [...cohorts, ...formCohorts(others, maxCohort, cohorts.length)];
 }
 
 /** A cohort's trials are of one task, because a data set belongs to one. */

@@ -1,13 +1,17 @@
 /** Warns of what a user may not expect of a plan. Pure. */
 import { PRUNERS } from '../../common/vocabulary/pruners';
 import { adapterLabel } from './adapters';
-import { dataWarnings } from './data-warnings';
-import { listTaskDatasets } from './lookup';
+import { dataWarnings, heldOutWarnings } from './data-warnings';
+import { listHeldOut, listTaskDatasets } from './lookup';
 import type { Plan, Trial } from './types';
 
 /** One sentence per warning, of its masks and its data. */
 export function planWarnings(plan: Plan): string[] {
-  return [...maskWarnings(plan), ...listTaskDatasets(plan.datasets).flatMap(dataWarnings)];
+  return [
+    ...maskWarnings(plan),
+    ...listTaskDatasets(plan.datasets).flatMap(dataWarnings),
+    ...listHeldOut(plan.datasets).flatMap(heldOutWarnings),
+  ];
 }
 
 /** One sentence per warning, without duplicates, in the order of the trials. */

@@ -199,12 +199,29 @@ export interface TrialEvaluation extends Metrics {
   lines?: Record<string, readonly object[]>;
 }
 
+/** How often each class was taken for which, on one split. */
+export interface Confusion {
+  split: string;
+  /** Class names in index order. */
+  labels: string[];
+  /** Rows by true class and, within it, by predicted class. */
+  counts: number[][];
+  /** Rows of each true class whose prediction is NaN or infinite; absent if there are none. */
+  without_prediction?: number[];
+}
+
 export interface Evaluation<Dataset> {
   /**
    * @throws ConfigError that names the file if predictions are missing or have a different shape
    *   from the data set
    */
   evaluate(request: EvaluationRequest<Dataset>): TrialEvaluation | Promise<TrialEvaluation>;
+  /**
+   * Which classes the predictions take for which, by split; empty if the task has no classes.
+   *
+   * @throws ConfigError as evaluate does
+   */
+  countConfusions(request: EvaluationRequest<Dataset>): Confusion[];
   /**
    * Metrics of a guess that has learned nothing, from the prepared data set under the root; null if
    * the family has no such guess.

@@ -10,6 +10,7 @@ import { evaluateSquad, evaluateSquadV2 } from './metrics';
 
 export const questionEvaluation: Evaluation<QuestionDataset> = {
   evaluate: evaluateQuestions,
+  countConfusions: () => [],
   measureBaseline: () => null,
 };
 

@@ -536,7 +536,7 @@ describe('cohorts', () => {
       const [trial] = plan().trials;
       const train = { ...trial!.train, total_steps: steps, batch_size: 8 };
       const trials = Array.from({ length: 64 }, (_, i) => ({ ...trial!, id: `t${i}`, train }));
-      return formCohorts(trials, 8, { largest: 32 }).map(({ trials: { length } }) => length);
+      return formCohorts(trials, 8, 0, 32).map(({ trials: { length } }) => length);
     };
     expect(brief(1)).toEqual([32, 32]);
     expect(brief(10)).toEqual([10, 11, 11, 10, 11, 11]);
