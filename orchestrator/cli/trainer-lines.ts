@@ -28,7 +28,7 @@ export function describeTrainer(trainer: TrainerStatus, part: PoolPart | undefin
   ].join('\n');
 }
 
-/** `41.2 of 80 GB in use`; null if that is not known. */
+/** `41.2 GB of 80.0 GB in use`; null if that is not known. */
 function describeMemory({ memory, memory_used: used }: TrainerStatus): string | null {
   if (memory === null || used === null) return null;
   return `${formatBytes(used)} of ${formatBytes(memory)} in use`;
