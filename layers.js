@@ -232,11 +232,24 @@ const sources = {
       'orchestrator/trainer-client',
       'workflows',
     ],
-    packages: ['@temporalio/activity', '@temporalio/common', 'node:*'],
+    packages: ['@opentelemetry/api', '@temporalio/activity', '@temporalio/common', 'node:*'],
+  },
+  'workflows/worker-tracing.ts': {
+    holds: 'exports traces of a worker, if that is asked for',
+    imports: ['common', 'workflows'],
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/context-async-hooks',
+      '@opentelemetry/exporter-trace-otlp-http',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace-base',
+      '@temporalio/interceptors-opentelemetry',
+      '@temporalio/worker',
+    ],
   },
   'workflows/worker-main.ts': {
     holds: 'the worker: a process that hosts workflows and activities',
-    imports: ['common', 'orchestrator/base', 'workflows/activities'],
+    imports: ['common', 'orchestrator/base', 'workflows/activities', 'workflows/worker-tracing.ts'],
     packages: ['@temporalio/envconfig', '@temporalio/worker', 'node:*'],
   },
   'orchestrator/cli': {

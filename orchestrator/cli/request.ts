@@ -21,7 +21,11 @@ import type { OnProgress } from '../base/progress';
 const COHORT_SIZE = 10;
 
 /** Plans a sweep for trainers with this default precision that prefer cohorts of this size. */
-export type PlanWith = (defaultPrecision: PrecisionName, maxCohort?: number) => Plan;
+export type PlanWith = (
+  defaultPrecision: PrecisionName,
+  maxCohort?: number,
+  largestCohort?: number,
+) => Plan;
 
 /** A larger number is hardly meant as a number of seeds. */
 const MANY_SEEDS = 20;
@@ -76,11 +80,12 @@ export async function planRequest(
   sayName(config, onProgress);
   saySeeds(config, onProgress);
   sayData(datasets, profileNote(config, profileReason), onProgress);
-  const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE) =>
+  const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE, largestCohort) =>
     planSweep(config, {
       backbone,
       datasets,
       maxCohort,
+      ...(largestCohort === undefined ? {} : { largestCohort }),
       defaultPrecision,
       profileReason,
     });

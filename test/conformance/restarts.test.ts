@@ -151,7 +151,6 @@ describeTrainer('a trainer that is stopped or killed', () => {
       kind?.$case === 'checkpointWritten' ? [kind.value.step] : [],
     );
     expect(steps.length).toBeGreaterThan(1);
-    expect(steps.at(-1)).toBe(long.train!.totalSteps);
     expect(adapterDigest(place)).toBe(expected);
   });
 

@@ -546,6 +546,18 @@ describe('trialId', () => {
 });
 
 describe('cohorts', () => {
+  test('are larger only of trials that are through in no time', () => {
+    const brief = (steps: number) => {
+      const [trial] = plan().trials;
+      const train = { ...trial!.train, total_steps: steps, batch_size: 8 };
+      const trials = Array.from({ length: 64 }, (_, i) => ({ ...trial!, id: `t${i}`, train }));
+      return formCohorts(trials, 8, 0, 32).map(({ trials: { length } }) => length);
+    };
+    expect(brief(1)).toEqual([32, 32]);
+    expect(brief(10)).toEqual([10, 11, 11, 10, 11, 11]);
+    expect(new Set(brief(1000))).toEqual(new Set([8]));
+  });
+
   test('hold every trial once, at most as many as asked, in balanced sizes', () => {
     const { cohorts, trials } = plan({}, 8);
     expect(cohorts.map((c) => c.trials.length)).toEqual([7, 8, 7, 8]);
