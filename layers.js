@@ -25,7 +25,7 @@ const FAMILY = [
   'orchestrator/datasets',
   'orchestrator/config/schema-parts.ts',
   'orchestrator/tasks/family.ts',
-  'orchestrator/tasks/own-files.ts',
+  'orchestrator/tasks/inputs.ts',
 ];
 
 const sources = {

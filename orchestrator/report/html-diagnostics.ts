@@ -111,40 +111,42 @@ function renderMasks(
 /** A table of layers by matrices. */
 function renderMask({ row, mask }: RowDiagnostics): string {
   const { matrices, units, n } = mask!;
-  const split = (name: string) => {
-    const found = /^(.*?layers\.\d+)\.(.+)$/.exec(name);
-    return { layer: found?.[1] ?? 'others', kind: found?.[2] ?? name };
-  };
-  const names = Object.keys(matrices);
-  const layers = [...new Set(names.map((name) => split(name).layer))];
-  const kinds = [...new Set(names.map((name) => split(name).kind))];
-  const modules = [...new Set(Object.keys(units).map((name) => split(name).kind))];
-  const find = <Counts>(all: Record<string, Counts>, layer: string, kind: string) =>
-    Object.entries(all).find(([name]) => {
-      const at = split(name);
-      return at.layer === layer && at.kind === kind;
-    })?.[1];
-  const ofLayer = (layer: string) =>
-    names.filter((name) => split(name).layer === layer).map((name) => matrices[name]!);
-  const table = renderHtmlTable(
-    ['layer', ...kinds, 'density', ...modules.map((name) => `units alive, passing of ${name}`)],
-    [
-      ...layers.map((layer) => [
-        layer,
-        ...kinds.map((kind) => showDensity([find(matrices, layer, kind)])),
-        showDensity(ofLayer(layer)),
-        ...modules.map((name) => showUnits(find(units, layer, name))),
-      ]),
-      [
-        'all',
-        ...kinds.map((kind) => showDensity(layers.map((layer) => find(matrices, layer, kind)))),
-        showDensity(Object.values(matrices)),
-        ...modules.map(() => ''),
-      ],
-    ],
-  );
-  return `<h3>${escapeHtml(`${row}, ${plural(n, 'mask')}`)}</h3>\n${table}`;
+  const [byLayer, unitsByLayer] = [groupByLayer(matrices), groupByLayer(units)];
+  const kinds = listKinds(byLayer);
+  const modules = listKinds(unitsByLayer);
+  const layers = [...byLayer].map(([layer, counts]) => [
+    layer,
+    ...kinds.map((kind) => showDensity([counts.get(kind)])),
+    showDensity([...counts.values()]),
+    ...modules.map((module) => showUnits(unitsByLayer.get(layer)?.get(module))),
+  ]);
+  const all = [
+    'all',
+    ...kinds.map((kind) => showDensity([...byLayer.values()].map((each) => each.get(kind)))),
+    showDensity(Object.values(matrices)),
+    ...modules.map(() => ''),
+  ];
+  const ofUnits = modules.map((module) => `units alive, passing of ${module}`);
+  const header = ['layer', ...kinds, 'density', ...ofUnits];
+  const title = escapeHtml(`${row}, ${plural(n, 'mask')}`);
+  return `<h3>${title}</h3>\n${renderHtmlTable(header, [...layers, all])}`;
 }
+
+/** What is named `layers.3.ffn.down` is `ffn.down` of `layers.3`. */
+function groupByLayer<Counts>(named: Record<string, Counts>): Map<string, Map<string, Counts>> {
+  const layers = new Map<string, Map<string, Counts>>();
+  for (const [name, counts] of Object.entries(named)) {
+    const found = /^(.*?layers\.\d+)\.(.+)$/.exec(name);
+    const layer = found?.[1] ?? 'others';
+    const kinds = layers.get(layer) ?? new Map<string, Counts>();
+    layers.set(layer, kinds.set(found?.[2] ?? name, counts));
+  }
+  return layers;
+}
+
+const listKinds = (layers: ReadonlyMap<string, ReadonlyMap<string, unknown>>): string[] => [
+  ...new Set([...layers.values()].flatMap((kinds) => [...kinds.keys()])),
+];
 
 function showDensity(counts: readonly ([kept: number, of: number] | undefined)[]): string {
   const known = counts.flatMap((each) => (each === undefined ? [] : [each]));

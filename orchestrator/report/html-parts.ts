@@ -14,20 +14,24 @@ export const escapeHtml = (text: string): string =>
 export const renderList = (items: readonly string[]): string =>
   `<ul>\n${items.map((item) => `<li>${escapeHtml(item)}</li>`).join('\n')}\n</ul>`;
 
-/** More columns than these seldom fit a page unless their cells wrap. */
+/** More columns than these, or characters in their heads, seldom fit a page unless cells wrap. */
 const COLUMNS = 11;
+const CHARACTERS = 120;
 
 /** A table that scrolls by itself if it is too wide for the page. */
 export function renderHtmlTable(header: readonly string[], rows: readonly string[][]): string {
   const cells = (tag: 'th' | 'td', values: readonly string[]) =>
     `<tr>${values.map((value) => `<${tag}>${escapeHtml(value)}</${tag}>`).join('')}</tr>`;
   return [
-    `<div class="table${header.length > COLUMNS ? ' wide' : ''}"><table>`,
+    `<div class="table${isWide(header) ? ' wide' : ''}"><table>`,
     `<thead>${cells('th', header)}</thead>`,
     `<tbody>\n${rows.map((row) => cells('td', row)).join('\n')}\n</tbody>`,
     '</table></div>',
   ].join('\n');
 }
+
+const isWide = (header: readonly string[]): boolean =>
+  header.length > COLUMNS || header.join('').length > CHARACTERS;
 
 /** What is shown when a reader opens it. */
 export const renderFolded = (summary: string, content: readonly string[]): string =>

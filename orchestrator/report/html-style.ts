@@ -1,7 +1,7 @@
 /**
  * How report.html looks. At 1,200 px nothing scrolls sideways: figures shrink to the page, the
  * first and the last cell of a row break wherever they must, and all cells of a table with many
- * columns wrap. Only the numbers of other tables stay on one line.
+ * columns, or long heads, wrap. Only the numbers of other tables stay on one line.
  */
 export const STYLE = [
   ':root{color-scheme:light dark;--ink:#1f2328;--ground:#fff;--line:#d8dee4;--faint:#f6f8fa}',
@@ -16,7 +16,7 @@ export const STYLE = [
     'td{white-space:nowrap}th{background:var(--faint)}',
   'th:first-child,td:first-child,th:last-child,td:last-child{text-align:left;' +
     'white-space:normal;overflow-wrap:anywhere;min-width:6rem}',
-  '.wide td{white-space:normal}.wide th,.wide td{padding:.2rem .35rem;overflow-wrap:anywhere;' +
-    'font-size:.85rem}',
+  '.wide th,.wide td{padding:.2rem .3rem;font-size:.85rem}.wide td{white-space:normal}' +
+    '.wide th{overflow-wrap:anywhere;hyphens:auto;min-width:2.6rem}',
   'details{margin:.7rem 0}summary{cursor:pointer;font-weight:600}',
 ].join('\n');

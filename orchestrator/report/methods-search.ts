@@ -1,6 +1,6 @@
 /** What a methods section says of the search that chose the values of a task's rows. Pure. */
 import { groupBy } from '../base/group-by';
-import type { Plan } from '../sweep/types';
+import type { Plan, StopEarly } from '../sweep/types';
 import { formatPercent } from './format';
 import type { SearchMethods } from './methods-types';
 import type { SearchSummary } from './search-types';
@@ -13,7 +13,7 @@ export function describeSearch(plan: Plan, tasks: readonly TaskSummary[]): Searc
 }
 
 function describeTask({ datasets, trials }: Plan, task: string, search: SearchSummary) {
-  const { metric, held_out: counts, seeds, choices } = search;
+  const { metric, held_out: counts, seeds, choices, stop_early: stopEarly } = search;
   const dataset = datasets.find((each) => each.task === task && each.held_out !== undefined)!;
   const { digest, held_out, splits, label_names: names } = dataset;
   const own = trials.filter((trial) => trial.dataset === digest);
@@ -34,6 +34,7 @@ function describeTask({ datasets, trials }: Plan, task: string, search: SearchSu
     ...(Object.keys(classes).length > 0 ? { classes } : {}),
     seeds,
     steps: [...new Set(own.map(({ train }) => train.total_steps))].sort((a, b) => a - b),
+    ...(stopEarly && { stop_early: { rungs: stopEarly.rungs, keep: stopEarly.keep } }),
     tried: [...alike.values()].map((same) => ({
       candidates: same[0]!.candidates.map(({ values }) => values),
       rows: same.map(({ row }) => row),
@@ -46,7 +47,7 @@ const byName = (names: readonly string[], rows: readonly number[]): Record<strin
 
 /** As lines of a report. */
 export function listSearch({ task, metric, held_out: held, ...search }: SearchMethods): string[] {
-  const { classes = {}, seeds, steps, tried } = search;
+  const { classes = {}, seeds, steps, tried, stop_early: stopEarly } = search;
   const counts = Object.entries(classes).map(
     ([part, rows]) =>
       `; ${part} by class: ${Object.entries(rows)
@@ -68,5 +69,15 @@ export function listSearch({ task, metric, held_out: held, ...search }: SearchMe
     }),
     `search on ${task} decides by the highest mean ${metric} on the held-out rows over its ` +
       'seeds, of equal ones by the first; values with a trial that failed are passed over',
+    ...(stopEarly === undefined ? [] : [`search on ${task} stops early: ${listRungs(stopEarly)}`]),
   ];
+}
+
+function listRungs({ rungs, keep }: StopEarly): string {
+  return (
+    `after ${rungs.map(formatPercent).join(' and ')} of their training, ${formatPercent(keep)} ` +
+    'of the values that are left (rounded up) go on, those with the highest mean there; the last ' +
+    'one is chosen without being trained to its end (successive halving, Jamieson and Talwalkar ' +
+    '2016)'
+  );
 }

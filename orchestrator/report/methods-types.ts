@@ -1,5 +1,5 @@
 /** What a paper's methods section needs to say of a sweep. */
-import type { AxisValues, PlannedDataset } from '../sweep/types';
+import type { AxisValues, PlannedDataset, StopEarly } from '../sweep/types';
 
 /** How the numbers of a sweep were made. */
 export interface Methods {
@@ -49,6 +49,8 @@ export interface SearchMethods {
   seeds: number[];
   /** Lengths of its trials, which train on fewer rows than those of the comparison. */
   steps: number[];
+  /** Absent: every candidate is trained to its end. */
+  stop_early?: StopEarly;
   /** What was tried, with the rows that it was tried for. */
   tried: { candidates: AxisValues[]; rows: string[] }[];
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { writeDurably, writeJsonDurably } from '../../common/durable-files';
-import { measureOverlaps } from '../diagnostics/overlaps';
+import { measureOverlaps, OVERLAPS_FILE } from '../diagnostics/overlaps';
 import { SweepDiagnostics } from '../diagnostics/trial-diagnostics';
 import type { Plan, TrialResult } from '../sweep/types';
 import { measureBaselines } from './baselines';
@@ -82,5 +82,6 @@ export async function writeReport(
   const lines = isWhole ? [path(DIAGNOSTICS_FILE)] : [];
   for (const file of lines)
     await writeDurably(file, known.map((each) => `${JSON.stringify(each)}\n`).join(''));
+  if (overlaps.length > 0) lines.push(path(OVERLAPS_FILE));
   return { files: [...Object.values(files), ...search, ...lines] };
 }

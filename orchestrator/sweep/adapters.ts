@@ -53,6 +53,11 @@ export function listLoraRanks(adapter: AdapterConfig): number[] {
   ];
 }
 
+/** Whether its paper starts it with up at 0: LoRA (Hu et al. 2021), MAM (He et al. 2022). */
+export function hasZeroUpInPaper(modules: Modules): boolean {
+  return (hasLora(modules) && !hasBottleneck(modules)) || adapterName(modules) === 'mam';
+}
+
 /** Whether a module has trained keys and values, or tokens, which are drawn with init_std. */
 export function hasVirtualTokens(modules: Modules): boolean {
   return hasForm(modules, 'prefix') || hasForm(modules, 'prompt');

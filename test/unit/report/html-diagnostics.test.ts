@@ -158,7 +158,7 @@ test('nothing is told of rows of which nothing is known', () => {
   expect(page).not.toContain('<details>');
 });
 
-test('words break where they must, and all cells of a table with many columns', () => {
+test('words break where they must, and all cells wrap in a table with many columns', () => {
   expect(STYLE).toContain('figure svg{max-width:100%;height:auto}');
   expect(STYLE).toContain('.table{overflow-x:auto}');
   expect(STYLE).toMatch(/td:last-child\{text-align:left;white-space:normal;overflow-wrap:anywhere/);
@@ -166,4 +166,7 @@ test('words break where they must, and all cells of a table with many columns', 
   const header = Array.from({ length: 12 }, (_, i) => `column ${i}`);
   expect(renderHtmlTable(header, [])).toContain('<div class="table wide">');
   expect(renderHtmlTable(header.slice(1), [])).toContain('<div class="table">');
+  expect(renderHtmlTable(['true class', 'a'.repeat(111)], [])).toContain(
+    '<div class="table wide">',
+  );
 });

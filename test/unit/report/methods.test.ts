@@ -64,6 +64,14 @@ test('says what was searched: values, rows held out, seeds, and how it is decide
     expect(markdown).toContain(text);
 });
 
+test('says at which rungs a search stops candidates, and how many go on', () => {
+  const plan = searchPlan([1, 2, 3], { rungs: [0.25, 0.5], keep: 0.34 });
+  expect(renderMarkdown(summarize(plan, [], {}))).toContain(
+    '- search on mrpc stops early: after 25 % and 50 % of their training, 34 % of the values ' +
+      'that are left (rounded up) go on, those with the highest mean there; ',
+  );
+});
+
 test('says what else decides a data set: the windows of questions', () => {
   const squad = {
     ...dataset('mrpc'),
