@@ -64,5 +64,8 @@ function isUnset(value: unknown): boolean {
  */
 export function describeLaterForm(adapter: AdapterConfig, alsoRead: Fields = []): string | null {
   const unread = findUnread(adapter, alsoRead);
-  return unread === null ? null : `no form but this project's own has \`${unread}\``;
+  if (unread === null) return null;
+  return unread.startsWith('unfrozen_tensors')
+    ? `it adds to a backbone and cannot replace its tensors, as \`${unread}\` does`
+    : `no form but this project's own has \`${unread}\``;
 }
