@@ -3,6 +3,7 @@
  * workflows and by the CLI, so it may import only `@temporalio/workflow` and types.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Extension } from '../orchestrator/sweep/types';
 import type { TrainerSource } from '../orchestrator/trainer-client/registry';
 import type { Work } from '../orchestrator/trainer-client/spec';
 
@@ -56,6 +57,8 @@ export interface SweepInput {
   hasSearch?: boolean;
   /** Whether the server has our search attributes. */
   isSearchable?: boolean;
+  /** What it is to be extended by, if its history became too long before that. */
+  extensions?: ExtendRequest[];
   /** Where the sweep's earlier runs got to, if its history became too long for one. */
   earlier?: Pick<SweepStatus, 'mode' | 'done' | 'failed' | 'cancelled'>;
 }
@@ -100,6 +103,8 @@ export interface SweepStatus {
   cancelled: number;
   /** Why no more cohorts are started, although some are left; absent if all are. */
   stopped?: string;
+  /** Why the last extension was not taken up; absent if it was. */
+  notExtended?: string;
 }
 
 /** How a cohort ended: trials by outcome. */
@@ -111,12 +116,26 @@ export interface CohortOutcome {
   failure?: Failed;
 }
 
+/** What a running sweep is extended by. Small: what it comes to is planned by an activity. */
+export interface ExtendRequest {
+  extension: Extension;
+  /** Maximum trials of each new cohort. */
+  maxCohort: number;
+}
+
 export const statusQuery = defineQuery<SweepStatus>('status');
 /**
  * Sets the mode and returns the previous one. `cancel` is final: a later `run` or `pause` is
  * rejected.
  */
 export const setModeUpdate = defineUpdate<Mode, [Mode]>('setMode');
+/**
+ * Extends the sweep. It is taken up as soon as a worker is there, once, however often it is asked
+ * for. Rejected with one of REJECTED as type.
+ */
+export const extendUpdate = defineUpdate<void, [ExtendRequest]>('extend');
+/** Why an update comes too late. */
+export const REJECTED = { cancelling: 'Cancelling', ending: 'Ending' } as const;
 /** From a sweep to its cohorts. */
 export const modeSignal = defineSignal<[Mode]>('mode');
 

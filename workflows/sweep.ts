@@ -25,9 +25,12 @@ import { keepReportFresh } from './fresh-report';
 import {
   CANCELLED,
   modeSignal,
+  extendUpdate,
+  REJECTED,
   setModeUpdate,
   statusQuery,
   type CohortOutcome,
+  type ExtendRequest,
   type Mode,
   type SweepInput,
   type SweepStatus,
@@ -44,10 +47,19 @@ const long = proxyActivities<
   heartbeatTimeout: '30 seconds',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
+const brief = proxyActivities<Pick<Activities, 'extendPlan'>>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError', 'UserError'] },
+});
 const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'>>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
+
+/** An update that comes too late. */
+const reject = (message: string, type: keyof typeof REJECTED) =>
+  ApplicationFailure.create({ message, type: REJECTED[type] });
 
 /** How many cohorts wait for a trainer at a time. */
 const AHEAD = 2;
@@ -77,6 +89,11 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   let inProgress = 0;
   let signalled: Mode = 'run';
   const budget = new FailureBudget(input.maxFailures ?? 0);
+  /** Those that are still to be taken up. */
+  const extensions: ExtendRequest[] = [...(input.extensions ?? [])];
+  /** While the plan is written, nothing else may write it. */
+  let isPlanning = false;
+  let isEnding = false;
   cancelRequested.catch(() => (status.mode = 'cancel'));
 
   setHandler(statusQuery, () => status);
@@ -97,6 +114,19 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
           throw ApplicationFailure.create({ message: 'the sweep is being cancelled' });
       },
     },
+  );
+  /** @throws ApplicationFailure if the sweep cannot change any more */
+  const refuseChanges: (...asked: unknown[]) => void = () => {
+    if (status.mode === 'cancel') throw reject('the sweep is being cancelled', 'cancelling');
+    if (isEnding || budget.spent !== null) throw reject('the sweep is ending', 'ending');
+  };
+  setHandler(
+    extendUpdate,
+    (request) => {
+      delete status.notExtended;
+      extensions.push(request);
+    },
+    { validator: refuseChanges },
   );
 
   // Sweeps that an earlier version started go on as they began: all cohorts are started, even to
@@ -267,24 +297,62 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     if (frugal && status.mode === 'cancel' && left.length > 0) await cancelCohorts(left);
   }
 
-  /** Makes the search's choices, and returns the cohorts that they add. */
-  async function decide(): Promise<SweepInput['cohorts']> {
-    const { planDigest, cohorts } = await long.decideChoices(plan);
+  let { hasSearch = false, cohorts: known } = input;
+  /** Cohorts to start, of which there may be more by the time that the first have ended. */
+  let queue: SweepInput['cohorts'] = [];
+
+  /** Takes note of a new plan, and returns the cohorts that it adds. */
+  function takeOver(planDigest: string, cohorts: SweepInput['cohorts']): SweepInput['cohorts'] {
     plan.planDigest = planDigest;
     const added = cohorts.filter(({ id }) => !(id in status.cohorts));
     for (const { id } of added) status.cohorts[id] = 'waiting';
+    known = [...known, ...added];
     return added;
   }
 
-  await runCohorts(frugal ? await findUnfinished() : input.cohorts);
-  let { hasSearch = false, cohorts: known } = input;
+  /** Makes the search's choices, and returns the cohorts that they add. */
+  async function decide(): Promise<SweepInput['cohorts']> {
+    isPlanning = true;
+    const { planDigest, cohorts } = await long.decideChoices(plan);
+    isPlanning = false;
+    return takeOver(planDigest, cohorts);
+  }
+
+  /** Takes up what the sweep is extended by, one after the other. */
+  async function takeExtensions(): Promise<void> {
+    for (;;) {
+      await condition(() => extensions.length > 0 && !isPlanning);
+      isPlanning = true;
+      try {
+        const extended = await brief.extendPlan({ ...plan, request: extensions[0]! });
+        queue.push(...takeOver(extended.planDigest, extended.cohorts));
+        hasSearch ||= extended.hasSearch;
+      } catch (error) {
+        status.notExtended = rootMessage(error);
+      }
+      extensions.shift();
+      isPlanning = false;
+    }
+  }
+  const extending = takeExtensions();
+  extending.catch(() => undefined);
+
   const isCut = () =>
     status.mode === 'cancel' || Object.values(status.cohorts).includes('cancelled');
-  if (hasSearch && !historyIsLong && budget.spent === null && !isCut()) {
-    const added = await decide();
-    [hasSearch, known] = [false, [...known, ...added]];
-    await runCohorts(added);
+  queue = frugal ? await findUnfinished() : [...input.cohorts];
+  for (;;) {
+    await runCohorts(queue);
+    if (historyIsLong) break;
+    // What was asked for is in the plan before the sweep ends, however that is.
+    await condition(() => extensions.length === 0 && !isPlanning);
+    if (budget.spent !== null && status.mode !== 'cancel') break;
+    queue = known.filter(({ id }) => status.cohorts[id] === 'waiting');
+    if (queue.length > 0) continue;
+    if (!hasSearch || budget.spent !== null || isCut()) break;
+    hasSearch = false;
+    queue = await decide();
   }
+  isEnding = true;
   if (budget.spent !== null && (hasSearch || Object.values(status.cohorts).includes('waiting')))
     status.stopped = budget.spent;
   else if (hasSearch && isCut()) status.stopped = 'cancelled during its search';
@@ -295,6 +363,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     const { mode, done, failed, cancelled } = status;
     const earlier = { mode, done, failed, cancelled };
     const next = { ...input, planDigest: plan.planDigest, cohorts: known, hasSearch, earlier };
+    Object.assign(next, extensions.length > 0 && { extensions });
     await continueAsNew<typeof sweep>(next);
   }
   return status;

@@ -8,6 +8,7 @@ import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';
 import { exportCommand } from './export';
+import { extendCommand } from './extend';
 import { historyCommand } from './history';
 import { logsCommand } from './logs';
 import { artifactRoot, cacheDirectory, stateDirectory } from '../runtime/paths';
@@ -37,6 +38,7 @@ const COMMANDS = [
   pauseCommand,
   resumeCommand,
   cancelCommand,
+  extendCommand,
   reportCommand,
   compareCommand,
   historyCommand,

@@ -239,7 +239,7 @@ export function parseMinutes(text: string): number {
   return value;
 }
 
-function parseSeeds(text: string): number[] {
+export function parseSeeds(text: string): number[] {
   try {
     return readSeeds(text);
   } catch (error) {

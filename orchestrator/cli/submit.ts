@@ -2,18 +2,20 @@
 import { randomBytes } from 'node:crypto';
 import type { Client, Connection } from '@temporalio/client';
 import type { sweep } from '../../workflows/sweep';
-import type { SweepInput, SweepPlacement } from '../../workflows/messages';
+import type { ExtendRequest, SweepInput, SweepPlacement } from '../../workflows/messages';
 import { describeSweep } from '../../workflows/search-attributes';
 import { UserError } from '../base/errors';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 import { quoteWord } from '../base/shell-quote';
+import { writeAsked } from '../store/asked';
 import { hasPlan, writePlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
 import { countTrials, isSearching, listCandidateTrials, listSearchTrials } from '../sweep/search';
-import type { Cohort, Plan, TrialResult } from '../sweep/types';
+import type { Asked, Cohort, Plan, TrialResult } from '../sweep/types';
 import type { Runtime } from '../runtime/up';
+import { extendOpen } from './extend-open';
 import { isOpen, workflowState } from './follow';
 import { describeSize } from './request';
 import { RETRY_LATER, type Retries } from './retries';
@@ -22,7 +24,7 @@ import { canSearch } from './search-attributes';
 import { terminateLeftCohorts, terminateSweep } from './terminate-cohorts';
 
 export interface Submitted {
-  state: 'started' | 'joined' | 'complete';
+  state: 'started' | 'joined' | 'extended' | 'complete';
   /** A joined sweep waits for `resume`. */
   isPaused: boolean;
   /** With the choices of its search, where they are made already. */
@@ -35,6 +37,10 @@ const REPLACE_WORKER =
   'command again replace it; open sweeps go on.';
 
 export interface SubmitOptions {
+  /** What the plan was made from. */
+  asked: Asked;
+  /** What is added to the sweep if it is open; undefined: nothing. */
+  extension: ExtendRequest | undefined;
   /** The plan with the choices of its search, as far as results make them (readDecided). */
   decided: Plan;
   taskQueue: string;
@@ -68,6 +74,10 @@ export async function submitSweep(
 ): Promise<Submitted> {
   const { taskQueue, retry, checkResults, onProgress } = options;
   let plan = planned;
+  if (options.extension !== undefined && hasPlan(root, plan.sweep_id)) {
+    const extended = await extendIfOpen(client, root, plan.sweep_id, options);
+    if (extended !== null) return extended;
+  }
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
     throw new UserError(
@@ -118,6 +128,7 @@ export async function submitSweep(
       2,
       REPLACE_WORKER,
     );
+  await writeAsked(root, plan.sweep_id, options.asked);
   const planDigest = await writePlan(root, plan);
   if (isComplete) return { state: 'complete', isPaused: false, plan };
   await terminateLeftCohorts(client, plan.sweep_id);
@@ -156,6 +167,26 @@ export async function submitSweep(
     ...(isSearchable ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) } : {}),
   });
   return { state: 'started', isPaused: false, plan };
+}
+
+/** null if the sweep is not open, or ended just then: its next run begins with the extension. */
+async function extendIfOpen(
+  client: Client,
+  root: string,
+  sweepId: string,
+  { extension, taskQueue, isOtherBuild }: SubmitOptions,
+): Promise<Submitted | null> {
+  const { state } = await workflowState(client, sweepId);
+  if (!isOpen(state) || extension === undefined) return null;
+  await refuseOtherQueue(client, sweepId, taskQueue);
+  if (isOtherBuild)
+    throw new UserError(
+      'the worker that runs here is of another build, which may not know how to extend a sweep',
+      2,
+      REPLACE_WORKER,
+    );
+  const plan = await extendOpen(client, root, sweepId, extension);
+  return plan && { state: 'extended', isPaused: state === 'paused', plan };
 }
 
 /** Whether a worker of another build may run it wrongly without a word. */
@@ -216,6 +247,13 @@ export function saySubmitted(
   const joined = isPaused
     ? `already started, but paused; \`sa-orch resume ${id}\` continues it`
     : `already running; ${isDetached ? following : 'showing its progress'}`;
-  const words = { started: following, joined, complete: 'all results already exist' };
+  const words = {
+    started: following,
+    joined,
+    extended: isPaused
+      ? `extended, but paused; \`sa-orch resume ${id}\` continues it`
+      : `extended; ${following}`,
+    complete: 'all results already exist',
+  };
   onProgress('✓', `sweep ${plan.sweep_id}`, `${size}   ${words[state]}`);
 }

@@ -116,7 +116,7 @@ export function completeConfig(
 ): SweepConfig {
   const train = settings.train ?? {};
   const { adapter = {}, compat = 'none', search } = settings;
-  const compare: readonly CompareKeys[] = settings.compare ?? [{ pruner: ['none'] }];
+  const compare = settings.compare ?? defaults.DEFAULT_COMPARE;
   const ofFamilies = Object.assign(
     {},
     ...FAMILIES.map((family) => family.settings.complete(settings)),

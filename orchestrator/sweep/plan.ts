@@ -1,6 +1,7 @@
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { SweepConfig } from '../config/sweep-config';
 import { formCohorts } from './cohorts';
+import { nameChoice } from './extend';
 import { dropRepeated, sweepId } from './identity';
 import { listHeldOut, listTaskDatasets } from './lookup';
 import { planTask, type Variant } from './plan-task';
@@ -79,9 +80,7 @@ function listChoices(variants: readonly Variant[]): PlannedChoice[] {
         confirm: compared,
       })),
     }));
-  const keyOf = ({ candidates }: PlannedChoice) =>
-    candidates.flatMap(({ trials }) => trials).join(' ');
-  return [...new Map(choices.map((choice) => [keyOf(choice), choice])).values()];
+  return [...new Map(choices.map((choice) => [nameChoice(choice), choice])).values()];
 }
 
 /** A cohort's trials are of one task, because a data set belongs to one. */

@@ -1,8 +1,8 @@
 /** Decides what a search has found: which candidates are compared. Pure. */
-import { formCohorts } from './cohorts';
+import { addTrials } from './add-trials';
 import { dropRepeated } from './identity';
 import { findDataset } from './lookup';
-import type { Candidate, Cohort, Plan, PlannedChoice, Trial, TrialResult } from './types';
+import type { Candidate, Plan, PlannedChoice, Trial, TrialResult } from './types';
 
 /** What a candidate came to on the held-out rows. */
 export interface Tried {
@@ -83,6 +83,10 @@ export function decideSearch(plan: Plan, results: readonly TrialResult[]): Plan 
   const byId = new Map(results.map((result) => [result.trial_id, result]));
   const choices: PlannedChoice[] = [];
   for (const choice of search.choices) {
+    if (choice.chosen !== undefined) {
+      choices.push(choice);
+      continue;
+    }
     const tried = listTried(plan, choice, byId);
     if (tried.some(({ missing }) => missing.length > 0)) return null;
     choices.push({ ...choice, chosen: chooseBest(tried) });
@@ -90,12 +94,8 @@ export function decideSearch(plan: Plan, results: readonly TrialResult[]): Plan 
   const compared = choices.flatMap(
     ({ candidates, chosen }) => candidates[chosen ?? -1]?.confirm ?? [],
   );
-  const added = dropRepeated([...plan.trials, ...compared]).slice(plan.trials.length);
-  const cohorts = formCohorts(added, search.max_cohort, plan.cohorts.length);
   return {
-    ...plan,
-    trials: [...plan.trials, ...added],
-    cohorts: [...plan.cohorts, ...cohorts.map((cohort) => limitTime(cohort, plan, added))],
+    ...addTrials(plan, compared, search.max_cohort),
     search: { ...search, choices },
   };
 }
@@ -109,12 +109,4 @@ function chooseBest(tried: readonly Tried[]): number | null {
     if (best === null || mean > best.mean) best = { index, mean };
   }
   return best === null ? null : best.index;
-}
-
-/** A task's trials may take as long in the comparison as in the search. */
-function limitTime(cohort: Cohort, { cohorts, trials }: Plan, added: readonly Trial[]): Cohort {
-  const { task } = added.find(({ id }) => id === cohort.trials[0])!;
-  const ofTask = new Set(trials.filter((trial) => trial.task === task).map(({ id }) => id));
-  const { max_minutes } = cohorts.find(({ trials: [first] }) => ofTask.has(first!))!;
-  return max_minutes === undefined ? cohort : { ...cohort, max_minutes };
 }
