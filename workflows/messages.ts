@@ -57,8 +57,10 @@ export interface SweepInput {
   hasSearch?: boolean;
   /** Whether the server has our search attributes. */
   isSearchable?: boolean;
-  /** What it is to be extended by, if its history became too long before that. */
-  extensions?: ExtendRequest[];
+  /** What is still to be changed, if its history became too long before that. */
+  changes?: Change[];
+  /** How often cohorts have run again, by id, if any has. */
+  attempts?: Record<string, number>;
   /** Where the sweep's earlier runs got to, if its history became too long for one. */
   earlier?: Pick<SweepStatus, 'mode' | 'done' | 'failed' | 'cancelled'>;
 }
@@ -69,6 +71,8 @@ export interface CohortInput {
   run: string;
   cohortId: string;
   mode: Mode;
+  /** Trials that were cancelled before it started. */
+  dropped?: string[];
   /** Absent in sweeps of an earlier version. */
   placement?: CohortPlacement;
   /** Whether brief activities run within workflow tasks; absent in sweeps of an earlier version. */
@@ -103,8 +107,8 @@ export interface SweepStatus {
   cancelled: number;
   /** Why no more cohorts are started, although some are left; absent if all are. */
   stopped?: string;
-  /** Why the last extension was not taken up; absent if it was. */
-  notExtended?: string;
+  /** Why the last change was not made; absent if it was. */
+  notChanged?: string;
 }
 
 /** How a cohort ended: trials by outcome. */
@@ -129,13 +133,23 @@ export const statusQuery = defineQuery<SweepStatus>('status');
  * rejected.
  */
 export const setModeUpdate = defineUpdate<Mode, [Mode]>('setMode');
+/** What a user changes of a sweep that runs; trials by id. */
+export type Change =
+  | { kind: 'extend'; request: ExtendRequest }
+  /** Runs failed and cancelled ones again, once these cohorts have ended. */
+  | { kind: 'retry'; trials: string[]; after?: string[] }
+  /** Goes on without them. */
+  | { kind: 'cancel'; trials: string[] };
+
 /**
- * Extends the sweep. It is taken up as soon as a worker is there, once, however often it is asked
- * for. Rejected with one of REJECTED as type.
+ * Changes the sweep. What is accepted is done once a worker is there, and once, however often it is
+ * asked for. Rejected with one of REJECTED as type.
  */
-export const extendUpdate = defineUpdate<void, [ExtendRequest]>('extend');
+export const changeUpdate = defineUpdate<void, [Change]>('change');
 /** Why an update comes too late. */
 export const REJECTED = { cancelling: 'Cancelling', ending: 'Ending' } as const;
+/** From a sweep to a cohort in progress: go on without these trials. */
+export const dropSignal = defineSignal<[string[]]>('drop');
 /** From a sweep to its cohorts. */
 export const modeSignal = defineSignal<[Mode]>('mode');
 

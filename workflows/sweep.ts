@@ -24,18 +24,17 @@ import { FailureBudget } from './failure-budget';
 import { keepReportFresh } from './fresh-report';
 import {
   CANCELLED,
+  dropSignal,
   modeSignal,
-  extendUpdate,
-  REJECTED,
   setModeUpdate,
   statusQuery,
   type CohortOutcome,
-  type ExtendRequest,
   type Mode,
   type SweepInput,
   type SweepStatus,
 } from './messages';
 import { placedSignal } from './pool-messages';
+import { SweepChanges } from './sweep-changes';
 import { describeProgress } from './search-attributes';
 import { rootMessage } from './root-message';
 
@@ -47,19 +46,10 @@ const long = proxyActivities<
   heartbeatTimeout: '30 seconds',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
-const brief = proxyActivities<Pick<Activities, 'extendPlan'>>({
-  startToCloseTimeout: '10 minutes',
-  heartbeatTimeout: '30 seconds',
-  retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError', 'UserError'] },
-});
 const short = proxyActivities<Pick<Activities, 'writeSweepReport' | 'failCohort'>>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
-
-/** An update that comes too late. */
-const reject = (message: string, type: keyof typeof REJECTED) =>
-  ApplicationFailure.create({ message, type: REJECTED[type] });
 
 /** How many cohorts wait for a trainer at a time. */
 const AHEAD = 2;
@@ -86,14 +76,10 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   const placed = new Set<string>();
   const children = new Map<string, ChildWorkflowHandle<typeof cohort>>();
   const prepared = new Map<string, Promise<void>>();
+  const attempts: Record<string, number> = { ...input.attempts };
   let inProgress = 0;
   let signalled: Mode = 'run';
   const budget = new FailureBudget(input.maxFailures ?? 0);
-  /** Those that are still to be taken up. */
-  const extensions: ExtendRequest[] = [...(input.extensions ?? [])];
-  /** While the plan is written, nothing else may write it. */
-  let isPlanning = false;
-  let isEnding = false;
   cancelRequested.catch(() => (status.mode = 'cancel'));
 
   setHandler(statusQuery, () => status);
@@ -115,20 +101,6 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       },
     },
   );
-  /** @throws ApplicationFailure if the sweep cannot change any more */
-  const refuseChanges: (...asked: unknown[]) => void = () => {
-    if (status.mode === 'cancel') throw reject('the sweep is being cancelled', 'cancelling');
-    if (isEnding || budget.spent !== null) throw reject('the sweep is ending', 'ending');
-  };
-  setHandler(
-    extendUpdate,
-    (request) => {
-      delete status.notExtended;
-      extensions.push(request);
-    },
-    { validator: refuseChanges },
-  );
-
   // Sweeps that an earlier version started go on as they began: all cohorts are started, even to
   // cancel them, and each writes a report.
   const frugal = patched('unfinished-cohorts-only');
@@ -162,24 +134,35 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   async function runCohort(id: string, dataset: string, all: number): Promise<void> {
     // The sweep's id makes the child's unique, because children cannot be started with "use
     // existing".
-    const workflowId = `${sweepId}/${run}/${id}`;
+    const attempt = attempts[id] === undefined ? run : `${run}r${attempts[id]}`;
+    const workflowId = `${sweepId}/${attempt}/${id}`;
     const placement = input.placement && { ...input.placement, dataset, cohorts: all };
     try {
       // A cancelled sweep needs no data.
       if (status.mode !== 'cancel') await prepareUnlessCancelled(dataset);
       const mode = status.mode;
       if (frugal && mode === 'cancel') return await cancelCohorts([id]);
+      const dropped = [...changes.droppedOf(id)];
       const child = await startChild(cohort, {
         workflowId,
-        args: [{ ...plan, run, cohortId: id, mode, ...(placement && { placement, isBrief }) }],
+        args: [
+          {
+            ...{ ...plan, run: attempt, cohortId: id, mode },
+            ...(dropped.length > 0 && { dropped }),
+            ...(placement && { placement, isBrief }),
+          },
+        ],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);
       // The mode may have changed while the child was starting and could not be signalled.
       if (status.mode !== mode) await child.signal(modeSignal, status.mode).catch(() => undefined);
+      const late = changes.droppedOf(id).slice(dropped.length);
+      if (late.length > 0) await child.signal(dropSignal, late).catch(() => undefined);
       const outcome = await child.result();
       count(outcome);
-      status.cohorts[id] = outcome.cancelled > 0 ? 'cancelled' : 'done';
+      const isCancelled = outcome.cancelled > changes.droppedOf(id).length;
+      status.cohorts[id] = isCancelled ? 'cancelled' : 'done';
       budget.note(outcome);
     } catch (error) {
       const outcome = await short.failCohort({
@@ -310,41 +293,44 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     return added;
   }
 
+  const changes = new SweepChanges(
+    {
+      ...{ plan, status, children, isStopping: () => budget.spent !== null },
+      takeOver: (extended) => {
+        queue.push(...takeOver(extended.planDigest, extended.cohorts));
+        hasSearch ||= extended.hasSearch;
+      },
+      runAgain: (ids) => {
+        const isOver = (id: string) => !['waiting', 'running'].includes(status.cohorts[id]!);
+        const again = known.filter(({ id }) => ids.includes(id) && isOver(id));
+        for (const { id } of again) {
+          status.cohorts[id] = 'waiting';
+          attempts[id] = (attempts[id] ?? 0) + 1;
+        }
+        queue.push(...again);
+      },
+    },
+    [...(input.changes ?? [])],
+  );
+
   /** Makes the search's choices, and returns the cohorts that they add. */
   async function decide(): Promise<SweepInput['cohorts']> {
-    isPlanning = true;
+    changes.isPlanning = true;
     const { planDigest, cohorts } = await long.decideChoices(plan);
-    isPlanning = false;
+    changes.isPlanning = false;
     return takeOver(planDigest, cohorts);
   }
 
-  /** Takes up what the sweep is extended by, one after the other. */
-  async function takeExtensions(): Promise<void> {
-    for (;;) {
-      await condition(() => extensions.length > 0 && !isPlanning);
-      isPlanning = true;
-      try {
-        const extended = await brief.extendPlan({ ...plan, request: extensions[0]! });
-        queue.push(...takeOver(extended.planDigest, extended.cohorts));
-        hasSearch ||= extended.hasSearch;
-      } catch (error) {
-        status.notExtended = rootMessage(error);
-      }
-      extensions.shift();
-      isPlanning = false;
-    }
-  }
-  const extending = takeExtensions();
-  extending.catch(() => undefined);
-
   const isCut = () =>
-    status.mode === 'cancel' || Object.values(status.cohorts).includes('cancelled');
+    status.mode === 'cancel' ||
+    changes.missing.size > 0 ||
+    Object.values(status.cohorts).includes('cancelled');
   queue = frugal ? await findUnfinished() : [...input.cohorts];
   for (;;) {
     await runCohorts(queue);
     if (historyIsLong) break;
     // What was asked for is in the plan before the sweep ends, however that is.
-    await condition(() => extensions.length === 0 && !isPlanning);
+    await condition(() => changes.areDone);
     if (budget.spent !== null && status.mode !== 'cancel') break;
     queue = known.filter(({ id }) => status.cohorts[id] === 'waiting');
     if (queue.length > 0) continue;
@@ -352,7 +338,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     hasSearch = false;
     queue = await decide();
   }
-  isEnding = true;
+  changes.isEnding = true;
   if (budget.spent !== null && (hasSearch || Object.values(status.cohorts).includes('waiting')))
     status.stopped = budget.spent;
   else if (hasSearch && isCut()) status.stopped = 'cancelled during its search';
@@ -363,7 +349,8 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     const { mode, done, failed, cancelled } = status;
     const earlier = { mode, done, failed, cancelled };
     const next = { ...input, planDigest: plan.planDigest, cohorts: known, hasSearch, earlier };
-    Object.assign(next, extensions.length > 0 && { extensions });
+    Object.assign(next, changes.pending.length > 0 && { changes: changes.pending });
+    Object.assign(next, Object.keys(attempts).length > 0 && { attempts });
     await continueAsNew<typeof sweep>(next);
   }
   return status;

@@ -1,14 +1,12 @@
 /** `sa-orch extend`: adds seeds or lines of compare to a sweep, which keeps its id. */
 import { Command } from 'commander';
 import { configFromAsked } from '../config/asked';
-import { planExtension, planExtensions } from '../config/extended-plan';
+import { planExtension } from '../config/extended-plan';
 import { readCompareLines } from '../config/extension';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { readAsked } from '../store/asked';
 import { readPlan } from '../store/plan-store';
-import { planSweep } from '../sweep/plan';
-import { readPrecision } from '../sweep/precision';
 import type { Asked, Extension, Plan } from '../sweep/types';
 import { findSweep } from './find-place';
 import { listOpenIds } from './open-sweeps';
@@ -20,9 +18,10 @@ import {
   parseSeeds,
 } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
-import { COHORT_SIZE, type PlanWith, type Request } from './request';
+import { COHORT_SIZE } from './request';
 import { describeAdded, sayAdded } from './added-trials';
 import { addRunOptions, launch, type LaunchOptions } from './start';
+import { requestStored } from './stored-request';
 
 interface ExtendOptions extends LaunchOptions {
   seeds?: number[];
@@ -75,11 +74,7 @@ async function extend(word: string, options: ExtendOptions): Promise<void> {
     if (options.json) printJson({ sweep_id: sweepId, state: 'dry run', added });
     return;
   }
-  const [config, planWith] = [configFromAsked(asked), planToExtend(stored, asked, extension)];
-  const request: Request = {
-    ...{ asked, config, profileReason: stored.profile_reason },
-    extends: { planWith, extension, added },
-  };
+  const request = requestStored(stored, asked, { extension, added });
   await launch(request, { ...options, root, stateDir });
 }
 
@@ -129,23 +124,4 @@ function findNew(
       `${known.join(', ')} ${known.length === 1 ? 'is' : 'are'} in it already`,
     );
   return { ...(further.length > 0 && { seeds: further }), ...(compare.length > 0 && { compare }) };
-}
-
-/** Plans the sweep with the extension, as if none of its choices was made. */
-function planToExtend(stored: Plan, asked: Asked, extension: Extension): PlanWith {
-  const { backbone, datasets, profile_reason, sweep_id, extended = [] } = stored;
-  return (_, maxCohort = COHORT_SIZE) => {
-    const inputs = {
-      ...{ backbone, datasets, maxCohort, profileReason: profile_reason },
-      defaultPrecision: readPrecision(stored.trials[0]!),
-    };
-    const planned = planSweep(configFromAsked(asked), inputs);
-    if (planned.sweep_id !== sweep_id)
-      throw new UserError(
-        `this version of sa-orch plans ${planned.sweep_id} from what was asked for ${sweep_id}`,
-        2,
-        'Start its file as a new sweep, which takes over every trial that is done.',
-      );
-    return planExtensions(planned, asked, [...extended, extension], maxCohort);
-  };
 }

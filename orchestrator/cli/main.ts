@@ -18,6 +18,7 @@ import { printError, rememberPlaces } from './output';
 import { planCommand } from './plan';
 import { predictCommand } from './predict';
 import { reportCommand } from './report';
+import { retryCommand } from './retry';
 import { runCommand } from './run';
 import { scoreCommand } from './score';
 import { startCommand } from './start';
@@ -39,6 +40,7 @@ const COMMANDS = [
   resumeCommand,
   cancelCommand,
   extendCommand,
+  retryCommand,
   reportCommand,
   compareCommand,
   historyCommand,

@@ -35,8 +35,8 @@ export interface Request {
   asked: Asked;
   config: SweepConfig;
   profileReason: string | null;
-  /** Of a sweep that is extended: its plan is made from what is stored. */
-  extends?: { planWith: PlanWith; extension: Extension; added: Added };
+  /** Of a sweep that is there: its plan is made from what is stored. */
+  stored?: { planWith: PlanWith; extension?: Extension; added?: Added };
 }
 
 /**

@@ -20,10 +20,6 @@ export interface Retries {
   isFor(result: TrialResult): boolean;
 }
 
-export const RETRY_LATER =
-  'the sweep is open, and retries only what has failed when it begins; give the option again ' +
-  'once it has ended';
-
 export function addRetryOptions(command: Command): Command {
   return command
     .option('--retry-failed', 'rerun all trials that failed in an earlier run of this sweep')

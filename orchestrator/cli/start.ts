@@ -125,7 +125,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     const { sweep_id, cohorts } = plan;
     const { state } = how;
     const warnings = planWarnings(plan);
-    const added = request.extends && { added: request.extends.added };
+    const added = request.stored?.added && { added: request.stored.added };
     const trials = countTrials(plan);
     printJson({ sweep_id, trials, cohorts: cohorts.length, state, ...added, warnings });
   } finally {
@@ -151,7 +151,7 @@ async function submitRequest(
   refuseUnusable(services);
   // Before any service is started: an invalid request fails in a second, not after minutes of
   // setup.
-  const planWith = request.extends?.planWith ?? (await planRequest(request, options, onProgress));
+  const planWith = request.stored?.planWith ?? (await planRequest(request, options, onProgress));
   const makesEnvironment =
     !options.trainer &&
     !options.python &&
@@ -196,12 +196,12 @@ async function checkAndSubmit(
     hint: (able) => hintAtMore(able, runtime.isOurs),
     onProgress,
   });
-  if (request.extends === undefined) {
+  if (request.stored === undefined) {
     sayPrecision(request.config.precision, standard, onProgress);
     sayExtensions(plan, onProgress);
   }
   // A command's trial is named by its flags, which differ from trial to trial.
-  if (request.config.file !== null && !options.json && request.extends === undefined)
+  if (request.config.file !== null && !options.json && request.stored === undefined)
     sayLastSweep(await compareWithLast(root, plan), onProgress);
   onSubmit(plan.sweep_id);
   // One after the other: a second start must find the sweep of the first, not replace its plan.
@@ -212,8 +212,8 @@ async function checkAndSubmit(
       const decided = await readDecided(root, plan);
       return submitSweep(client, root, plan, {
         asked: request.asked,
-        extension: request.extends && {
-          extension: request.extends.extension,
+        extension: request.stored?.extension && {
+          extension: request.stored.extension,
           maxCohort: preferredCohort(capabilities),
         },
         taskQueue: runtime.taskQueue,

@@ -5,6 +5,7 @@ import { readIfThere } from '../../common/files';
 import { UserError } from '../base/errors';
 import { parseObject } from '../base/parse-object';
 import type { Asked, Extension, Plan } from '../sweep/types';
+import { stampFile } from './file-stamp';
 import { readJson } from './read-files';
 import { sweepDir } from './sweep-store';
 
@@ -16,6 +17,9 @@ export function writeAsked(root: string, sweepId: string, asked: Asked): Promise
   return writeJsonDurably(askedPath(root, sweepId), { ...asked, file });
 }
 
+export const hasAsked = (root: string, sweepId: string): boolean =>
+  stampFile(askedPath(root, sweepId)) !== null;
+
 /** @throws UserError (exit 2) if an earlier version started the sweep, with the way out */
 export async function readAsked(root: string, sweepId: string): Promise<Asked> {
   const asked = await readJson<Asked>(askedPath(root, sweepId));
@@ -24,7 +28,8 @@ export async function readAsked(root: string, sweepId: string): Promise<Asked> {
     `${sweepId} has no asked.json: an earlier version of sa-orch started it, which did not write ` +
       'down what was asked for',
     2,
-    'The `sa-orch start` that began it writes that down and runs nothing twice. Then extend it.',
+    'The `sa-orch start` that began it writes that down and runs nothing twice. Then this can be ' +
+      'done.',
   );
 }
 

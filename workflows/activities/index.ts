@@ -5,6 +5,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import { explainSystemError, isSystemError } from '../../common/system-errors';
+import { endTrials, forgetOutcomes } from './change-trials';
 import { extendPlan } from './extend';
 import { cancelJob, runJob } from './job';
 import { askForTrainer, lookAtTrainers, releaseTrainer, withdrawRequest } from './pool';
@@ -58,6 +59,8 @@ export function createActivities(setup: WorkerSetup) {
     endCohorts: bound(endCohorts),
     decideChoices: bound(decideChoices),
     extendPlan: bound(extendPlan),
+    forgetOutcomes: bound(forgetOutcomes),
+    endTrials: bound(endTrials),
     writeSweepReport: bound(writeSweepReport),
   };
 }
