@@ -313,12 +313,13 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     [...(input.changes ?? [])],
   );
 
-  /** Makes the search's choices, and returns the cohorts that they add. */
+  /** Decides what the search can, and returns the cohorts that follow from it. */
   async function decide(): Promise<SweepInput['cohorts']> {
     changes.isPlanning = true;
-    const { planDigest, cohorts } = await long.decideChoices(plan);
+    const decided = await long.decideChoices(plan);
     changes.isPlanning = false;
-    return takeOver(planDigest, cohorts);
+    hasSearch = decided.hasSearch;
+    return takeOver(decided.planDigest, decided.cohorts);
   }
 
   const isCut = () =>
@@ -335,7 +336,6 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     queue = known.filter(({ id }) => status.cohorts[id] === 'waiting');
     if (queue.length > 0) continue;
     if (!hasSearch || budget.spent !== null || isCut()) break;
-    hasSearch = false;
     queue = await decide();
   }
   changes.isEnding = true;

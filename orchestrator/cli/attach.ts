@@ -8,6 +8,7 @@ import { renderTable } from '../report/table';
 import { writeReport } from '../report/write';
 import { sweepDir } from '../store/sweep-store';
 import { countTrials } from '../sweep/search';
+import type { TrialResult } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
 import { follow } from './follow';
 import { quoteWord } from '../base/shell-quote';
@@ -61,7 +62,8 @@ export async function attach(
       return;
     }
     nothingAtStake();
-    const complete = done === countTrials(snapshot.plan);
+    const isRight = ({ status }: TrialResult) => status === 'done' || status === 'stopped';
+    const complete = results.filter(isRight).length === countTrials(snapshot.plan);
     const warnings = planWarnings(snapshot.plan);
     // Somebody has removed it, or the worker that was to write it is gone.
     if (!existsSync(report)) await writeReport(snapshot.plan, results, root);

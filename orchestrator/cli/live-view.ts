@@ -34,6 +34,8 @@ export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
     // A part that has its results says nothing while others go on.
     const parts = progress.get(cohort.id) ?? [];
     const busy = parts.filter(({ work }) => work !== 'evaluate');
+    // It has come as far as it goes.
+    if (cohort.until_step !== undefined && busy.length === 0) continue;
     for (const part of busy.length > 0 ? busy : parts.slice(0, 1))
       lines.push(`  ${cohortLine(trials, cohort, part, finished, now)}`);
   }
@@ -45,6 +47,7 @@ export function renderSnapshot(snapshot: Snapshot, now: number): string[] {
     `${count('done')} of ${countTrials(plan)} trials done`,
     ...(count('failed') > 0 ? [`${count('failed')} failed`] : []),
     ...(count('cancelled') > 0 ? [`${count('cancelled')} cancelled`] : []),
+    ...(count('stopped') > 0 ? [`${count('stopped')} stopped early`] : []),
     ...(eta === null || all.length === countTrials(plan) ? [] : [`ETA ${formatDuration(eta)}`]),
     state,
   ];
@@ -110,23 +113,25 @@ function countFinished(cohort: Cohort, results: ReadonlyMap<string, TrialResult>
 export function etaSeconds({ plan, results, progress }: Snapshot): number | null {
   let rows = 0;
   let rate = 0;
-  const rowsByTask = new Map(
-    plan.trials.map(({ id, train }) => [id, train.total_steps * train.batch_size]),
-  );
-  for (const { id: cohort, trials } of plan.cohorts) {
+  const training = new Map(plan.trials.map(({ id, train }) => [id, train]));
+  for (const { id: cohort, trials, until_step: step } of plan.cohorts) {
     const left = new Map(trials.map((id) => [id, 1]));
     for (const part of progress.get(cohort) ?? []) {
       const { work, state, done, total, rows_per_s } = part;
       const trainingNow = work === 'train' && state === 'running' && total > 0;
       if (trainingNow) rate += rows_per_s;
       for (const id of part.trials ?? trials)
-        left.set(id, trainingNow ? 1 - done / total : work === 'predict' ? 0 : 1);
+        left.set(id, trainingNow ? 1 - done / total : isTrained(work) ? 0 : 1);
     }
-    for (const [id, fraction] of left)
-      if (!results.has(id)) rows += fraction * (rowsByTask.get(id) ?? 0);
+    for (const [id, fraction] of left) {
+      const { total_steps, batch_size } = training.get(id)!;
+      if (!results.has(id)) rows += fraction * (step ?? total_steps) * batch_size;
+    }
   }
   return rate > 0 ? rows / rate : null;
 }
+
+const isTrained = (work: string): boolean => ['predict', 'evaluate'].includes(work);
 
 /** `45 s`, `12 min`, `3 h 05 min`. */
 export function formatDuration(seconds: number): string {

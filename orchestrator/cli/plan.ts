@@ -60,6 +60,7 @@ export function planCommand(): Command {
           warnings: planWarnings(plan),
           done: remaining.done,
           failed: remaining.failed,
+          stopped: remaining.stopped,
           estimated_seconds: remaining.seconds,
           ...(remaining.search && { search_seconds: remaining.search.seconds }),
           last_sweep: last,
@@ -142,12 +143,14 @@ function printTrials(plan: Plan, trials: (Trial & { budget: Budget })[]): void {
 }
 
 /** `8 done already, about 9 min of training left, 4 min of them for the search, at the speed …`. */
-function describeRemaining({ done, failed, left, seconds, search }: Remaining): string {
+function describeRemaining(remaining: Remaining): string {
+  const { done, failed, stopped, left, seconds, search } = remaining;
   const ended = [
     ...(done > 0 ? [`${done} done already`] : []),
+    ...(stopped > 0 ? [`${stopped} stopped early`] : []),
     ...(failed > 0 ? [`${failed} failed (start reruns them with --retry-failed)`] : []),
   ];
-  const rest = left < done + failed + left ? ' left' : '';
+  const rest = done + failed + stopped > 0 ? ' left' : '';
   const ofSearch =
     search?.seconds == null ? ' ' : `, ${formatDuration(search.seconds)} of it for the search, `;
   const time =

@@ -6,13 +6,19 @@ import { groupBy } from '../base/group-by';
 import { readResults } from '../store/sweep-results';
 import { readDoneResult } from '../store/sweep-store';
 import { sum } from '../sweep/budget';
+import { expectTrained } from '../sweep/rungs';
 import { listOpenChoices, listSearchTrials } from '../sweep/search';
 import type { Plan, Trial, TrialResult } from '../sweep/types';
 
 export interface Remaining {
   done: number;
   failed: number;
-  /** To be run by `start`: neither done nor failed. A choice to be made adds a candidate's. */
+  /** Early, by a search. */
+  stopped: number;
+  /**
+   * To be run by `start`: neither done nor failed nor stopped early. A choice to be made adds a
+   * candidate's.
+   */
   left: number;
   /**
    * Of training, at the speed of finished trials of the same task and backbone under this root;
@@ -36,10 +42,14 @@ export async function countRemaining(plan: Plan, root: string): Promise<Remainin
   const ended = new Map(results.map((result) => [result.trial_id, result.status]));
   const count = (status: TrialResult['status']) =>
     results.filter((result) => result.status === status).length;
+  const expected = expectRungs(plan);
   const left = [
     ...plan.trials
-      .filter(({ id }) => !['done', 'failed'].includes(ended.get(id) ?? ''))
-      .map((trial): Left => ({ id: trial.id, task: trial.task, rows: countRows(trial) })),
+      .filter(({ id }) => !['done', 'failed', 'stopped'].includes(ended.get(id) ?? ''))
+      .map((trial): Left => {
+        const rows = (expected.get(trial.id) ?? 1) * countRows(trial);
+        return { id: trial.id, task: trial.task, rows };
+      }),
     ...listToChoose(plan),
   ];
   const tasks = new Set(left.map(({ task }) => task));
@@ -52,7 +62,7 @@ export async function countRemaining(plan: Plan, root: string): Promise<Remainin
   const searched = new Set(listSearchTrials(plan));
   const ofSearch = left.filter(({ id }) => searched.has(id));
   return {
-    ...{ done: count('done'), failed: count('failed') },
+    ...{ done: count('done'), failed: count('failed'), stopped: count('stopped') },
     ...estimate(left, speeds),
     ...(plan.search && { search: estimate(ofSearch, speeds) }),
   };
@@ -77,6 +87,16 @@ function listToChoose(plan: Plan): Left[] {
       return { id, task, rows: sum(rows) / rows.length };
     }),
   );
+}
+
+/** The part of their training that trials of a search are expected to have, by id. */
+function expectRungs({ search }: Plan): Map<string, number> {
+  const parts = new Map<string, number>();
+  if (search?.stop_early === undefined) return parts;
+  for (const { candidates } of search.choices)
+    for (const { trials } of candidates)
+      for (const id of trials) parts.set(id, expectTrained(search.stop_early, candidates.length));
+  return parts;
 }
 
 /** Rows per second by task: the median, because some trials shared the machine with other work. */

@@ -12,6 +12,7 @@ import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { artifactRoot } from '../runtime/paths';
 import { planSweep } from '../sweep/plan';
+import { formatPercent } from '../report/format';
 import { countTrials, listSearchTrials } from '../sweep/search';
 import { maskWarnings } from '../sweep/warnings';
 import type { Asked, Extension, Plan } from '../sweep/types';
@@ -127,8 +128,10 @@ export function describeSize(plan: Plan): string {
   if (search !== undefined) {
     const tried = new Set(listSearchTrials(plan)).size;
     const [all, choices] = [countTrials(plan), plural(search.choices.length, 'choice')];
+    const rungs = search.stop_early?.rungs.map(formatPercent);
     return (
-      `${plural(all, 'trial')}: ${tried} of the search for ${choices}, ` +
+      `${plural(all, 'trial')}: ${tried} of the search for ${choices}` +
+      `${rungs ? ` (some are stopped at ${rungs.join(', ')})` : ''}, ` +
       `${all - tried} of the comparison`
     );
   }

@@ -50,6 +50,7 @@ export function listRetries(
         `To train it again, first remove ${trialDir(root, done.trial_id)}`,
       );
     },
-    isFor: ({ trial_id }) => retryFailed === true || named.has(trial_id),
+    isFor: ({ trial_id, status }) =>
+      named.has(trial_id) || (retryFailed === true && status === 'failed'),
   };
 }

@@ -18,8 +18,8 @@ interface RetryCommandOptions extends LaunchOptions {
 export function retryCommand(): Command {
   const command = new Command('retry')
     .description(
-      'run the failed trials of a sweep again, or one trial that failed or was cancelled, whether ' +
-        'the sweep runs or has ended',
+      'run the failed trials of a sweep again, or one trial that failed or was cancelled, in ' +
+        'a sweep that runs or has ended',
     )
     .argument('<sweep|trial>', 'an id, or the beginning of one')
     .option('--sweep <sweep>', 'the sweep that is meant, of several that have the trial')
@@ -45,6 +45,11 @@ async function retry(word: string, options: RetryCommandOptions): Promise<void> 
       `${trial} has not failed in ${sweepId}: it is yet to run`,
       2,
       'The `sa-orch start` that began the sweep runs what is left.',
+    );
+  if (result?.status === 'stopped')
+    throw new UserError(
+      `${trial} has not failed in ${sweepId}: it was stopped early, behind other candidates`,
+      2,
     );
   if (trial === null && failed === 0) {
     if (options.json) printJson({ sweep_id: sweepId, state: 'unchanged', failed });

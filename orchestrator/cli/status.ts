@@ -44,6 +44,8 @@ interface SweepLine {
   done: number;
   failed: number;
   cancelled: number;
+  /** Of a search, early. */
+  stopped: number;
   notes: CohortNote[];
   /** Activities that fail again and again, and why. */
   failing: string[];
@@ -188,6 +190,7 @@ async function sweepLines(
       done: count('done'),
       failed: count('failed'),
       cancelled: count('cancelled'),
+      stopped: count('stopped'),
       notes: isOpen(state) ? await readNotes(root, plan, results) : [],
       failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id, pool) : [],
     });
@@ -212,7 +215,7 @@ async function readNotes(
 }
 
 function emptyLine(sweep_id: string, state: SweepLine['state'], detail: string): SweepLine {
-  const counts = { trials: 0, done: 0, failed: 0, cancelled: 0 };
+  const counts = { trials: 0, done: 0, failed: 0, cancelled: 0, stopped: 0 };
   return { sweep_id, state, detail, ...counts, notes: [], failing: [] };
 }
 
@@ -220,12 +223,14 @@ const lostLine = (id: string): SweepLine =>
   emptyLine(id, 'lost', `its files were removed; \`sa-orch cancel ${quoteWord(id)}\` ends it`);
 
 function describe(sweep: SweepLine): string {
-  const { sweep_id, state, detail, trials, done, failed, cancelled, notes, failing } = sweep;
+  const { sweep_id, state, detail, trials, done, failed, cancelled, stopped } = sweep;
+  const { notes, failing } = sweep;
   if (trials === 0) return `${sweep_id.padEnd(24)} ${state.padEnd(12)} ${detail}`;
   const counts = [
     `${done} of ${trials} trials done`,
     failed > 0 ? `${failed} failed` : '',
     cancelled > 0 ? `${cancelled} cancelled` : '',
+    stopped > 0 ? `${stopped} stopped early` : '',
   ];
   const columns = [sweep_id.padEnd(24), state.padEnd(12), counts.filter(Boolean).join(', ')];
   return [

@@ -10,13 +10,15 @@ import type { OnProgress } from '../base/progress';
 import { quoteWord } from '../base/shell-quote';
 import { hasAsked, writeAsked } from '../store/asked';
 import { hasPlan, readPlan, writePlan } from '../store/plan-store';
+import { writeStopped } from '../store/rung-results';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
+import { listStopped } from '../sweep/rungs';
 import {
   countTrials,
   isSearching,
   listCandidateTrials,
-  listOpenChoices,
+  listUndecided,
   listSearchTrials,
 } from '../sweep/search';
 import type { Asked, Cohort, Plan, TrialResult } from '../sweep/types';
@@ -111,8 +113,11 @@ export async function submitSweep(
   plan = options.decided;
   const results = await readResults(root, plan);
   retry.check(results);
+  // A sweep's file may have been edited so that fewer are stopped.
+  const stopped = plan.search ? listStopped(plan.search) : new Map<string, number>();
   const mayRunAgain = (result: TrialResult) =>
     result.status === 'cancelled' ||
+    (result.status === 'stopped' && !stopped.has(result.trial_id)) ||
     (result.status === 'failed' && (isLeft || retry.isFor(result)));
   const again = results.filter(mayRunAgain);
   const isComplete = results.length === countTrials(plan) && again.length === 0;
@@ -134,6 +139,7 @@ export async function submitSweep(
     );
   await writeAsked(root, plan.sweep_id, options.asked);
   const planDigest = await writePlan(root, plan);
+  await writeStopped(root, plan);
   if (isComplete) return { state: 'complete', isPaused: false, plan };
   await terminateLeftCohorts(client, plan.sweep_id);
   for (const { trial_id } of again) await removeOutcome(root, plan.sweep_id, trial_id);
@@ -203,7 +209,9 @@ async function changeIfOpen(
   const plan = await readPlan(root, sweepId);
   const results = await readResults(root, plan);
   retry.check(results);
-  const again = results.filter((each) => each.status !== 'done' && retry.isFor(each));
+  const again = results.filter(
+    (each) => ['failed', 'cancelled'].includes(each.status) && retry.isFor(each),
+  );
   const trials = again.map(({ trial_id }) => trial_id);
   refuseDecided(plan, trials);
   if (trials.length === 0) return null;
@@ -213,11 +221,9 @@ async function changeIfOpen(
 
 /** While a sweep runs, its comparison goes by the choices that are made. */
 function refuseDecided(plan: Plan, trials: readonly string[]): void {
-  const open = listOpenChoices(plan).flatMap(({ candidates }) =>
-    candidates.flatMap((each) => each.trials),
-  );
+  const undecided = new Set(listUndecided(plan));
   const searched = new Set(listSearchTrials(plan));
-  const decided = trials.find((id) => searched.has(id) && !open.includes(id));
+  const decided = trials.find((id) => searched.has(id) && !undecided.has(id));
   if (decided === undefined) return;
   throw new UserError(
     `${decided} is of a search, and its choice is made: while ${plan.sweep_id} runs, it stays so`,
@@ -262,10 +268,12 @@ async function sayOtherKind(
 
 /** The most training rows first; cohorts with as many stay in the plan's order. */
 function sortByWork({ cohorts, trials }: Plan): Cohort[] {
-  const rows = new Map(
-    trials.map(({ id, train }) => [id, train.total_steps * train.batch_size] as const),
-  );
-  const count = (cohort: Cohort) => cohort.trials.reduce((sum, id) => sum + rows.get(id)!, 0);
+  const training = new Map(trials.map(({ id, train }) => [id, train]));
+  const count = ({ trials: its, until_step: step }: Cohort) =>
+    its.reduce((sum, id) => {
+      const { total_steps, batch_size } = training.get(id)!;
+      return sum + (step ?? total_steps) * batch_size;
+    }, 0);
   return cohorts.toSorted((a, b) => count(b) - count(a));
 }
 

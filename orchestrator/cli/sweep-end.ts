@@ -30,7 +30,9 @@ export async function describeEnd(
   const plan = await readPlan(root, sweepId);
   const results = await readResults(root, plan);
   const end = nameEnd(state, plan, results);
-  const done = results.filter(({ status }) => status === 'done').length;
+  const [done, stopped] = ['done', 'stopped'].map(
+    (status) => results.filter((result) => result.status === status).length,
+  ) as [number, number];
   const words: Partial<Record<EndedState, string>> = {
     complete: 'has finished',
     finished: 'has finished',
@@ -38,6 +40,7 @@ export async function describeEnd(
     stopped: 'has stopped',
     failed: 'has failed',
   };
-  const counts = `${done} of ${countTrials(plan)} trials done`;
+  const early = stopped > 0 ? `, ${stopped} stopped early` : '';
+  const counts = `${done} of ${countTrials(plan)} trials done${early}`;
   return { end, sentence: `${sweepId} ${words[end] ?? 'is not running'} (${counts})` };
 }

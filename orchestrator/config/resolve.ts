@@ -93,12 +93,13 @@ function completeLine(
 /** Fills in the defaults of a search; null if there is none. */
 export function completeSearch(written: SearchKeys | null | undefined): SweepSearch | null {
   if (!written) return null;
-  const { over = [], on, seeds, try: attempts = 'grid' } = written;
+  const { over = [], on, seeds, try: attempts = 'grid', stop_early } = written;
   return {
     over,
     hold_out: on?.hold_out ?? defaults.DEFAULT_HOLD_OUT,
     seeds: seeds ?? [...defaults.DEFAULT_SEARCH_SEEDS],
     random: attempts === 'grid' ? null : attempts.random,
+    stop_early: stop_early ?? null,
   };
 }
 

@@ -1,10 +1,15 @@
 /** The keys of `search`. */
 import { z } from 'zod';
-import { axis, choice, chosenBy, isMap, map, real, whole } from './schema-parts';
+import { axis, choice, chosenBy, isMap, list, map, real, whole } from './schema-parts';
 import { seeds } from './seeds';
 import { TRAIN_AXES } from './train-schema';
 
-const partOfRows = real('a number in (0, 1)', (value) => value > 0 && value < 1);
+const part = real('a number in (0, 1)', (value) => value > 0 && value < 1);
+
+const rungs = list(part).refine(
+  (values) => values.every((value, i) => i === 0 || value > values[i - 1]!),
+  { error: 'growing numbers in (0, 1), such as [0.25, 0.5]' },
+);
 
 const absent = (why: string) => z.undefined({ error: `left out: ${why}` }).optional();
 
@@ -17,12 +22,12 @@ const attempts = chosenBy((value): z.ZodType<'grid' | { random: number }> =>
 const searchKeys = map({
   over: axis(choice(TRAIN_AXES)).optional(),
   on: map({
-    hold_out: partOfRows.optional(),
+    hold_out: part.optional(),
     file: absent('held-out rows are a part of the training rows, see hold_out'),
   }).optional(),
   seeds: seeds.optional(),
   try: attempts.optional(),
-  stop_early: absent('every candidate is trained to its end'),
+  stop_early: map({ rungs, keep: part }).optional(),
 });
 
 export type SearchKeys = z.output<typeof searchKeys>;

@@ -6,7 +6,14 @@ import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules'
 import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
 import type { PrunerName } from '../../common/vocabulary/pruners';
 import type { ScoringHeadChoice } from '../../common/vocabulary/scoring-heads';
-import type { AdapterConfig, AxisValues, PruneConfig, TrainConfig, Trial } from '../sweep/types';
+import type {
+  AdapterConfig,
+  AxisValues,
+  PruneConfig,
+  StopEarly,
+  TrainConfig,
+  Trial,
+} from '../sweep/types';
 import type { OwnTask } from '../tasks/family';
 import type { FamilySettings } from '../tasks/registry';
 
@@ -110,6 +117,8 @@ export interface SweepSearch {
   seeds: number[];
   /** How many candidates are drawn for each variant; null: all combinations of the values. */
   random: number | null;
+  /** null: every candidate is trained to its end. */
+  stop_early: StopEarly | null;
 }
 
 /** A sweep as the user wants it, checked and complete. */

@@ -160,11 +160,12 @@ export function describePhases({
 }: Pick<SweepSummary, 'trials' | 'tasks'>): string | null {
   const searches = tasks.flatMap(({ search }) => search ?? []);
   if (searches.length === 0) return null;
-  const [done, planned] = (['done', 'planned'] as const).map((key) =>
+  const [done, planned, stopped] = (['done', 'planned', 'stopped'] as const).map((key) =>
     searches.reduce((sum, { trials }) => sum + trials[key], 0),
-  ) as [number, number];
+  ) as [number, number, number];
+  const early = stopped > 0 ? ` and ${stopped} stopped early` : '';
   return (
-    `search ${done} of ${planned} trials, ` +
+    `search ${done} of ${planned} trials${early}, ` +
     `comparison ${trials.done - done} of ${trials.planned - planned}`
   );
 }

@@ -1,4 +1,5 @@
 /** How the values of a task's searched axes were chosen, as data. Pure. */
+import { listStopped } from '../sweep/rungs';
 import { isSearching, listTried, type Tried } from '../sweep/search';
 import type { Plan, PlannedChoice, PlannedDataset, Trial } from '../sweep/types';
 import type { Results } from './comparisons';
@@ -41,7 +42,11 @@ export function summarizeSearch(
       done: count('done'),
       failed: count('failed'),
       cancelled: count('cancelled'),
+      stopped: count('stopped'),
     },
+    ...(plan.search.stop_early && {
+      stop_early: { ...plan.search.stop_early, trained: countTrained(trials, results) },
+    }),
     decided: !isSearching({ ...plan, search: { ...plan.search, choices } }),
     choices: choices.map((choice) => summarizeChoice(plan, choice, variants, results)),
   };
@@ -52,6 +57,15 @@ function findTrials(plan: Plan, choices: readonly PlannedChoice[]): Trial[] {
     choices.flatMap(({ candidates }) => candidates.flatMap(({ trials }) => trials)),
   );
   return plan.trials.filter(({ id }) => searched.has(id));
+}
+
+function countTrained(trials: readonly Trial[], results: Results): { rows: number; of: number } {
+  const sum = (steps: (trial: Trial) => number) =>
+    trials.reduce((rows, trial) => rows + steps(trial) * trial.train.batch_size, 0);
+  return {
+    rows: sum(({ id }) => results.get(id)?.train.steps ?? 0),
+    of: sum(({ train }) => train.total_steps),
+  };
 }
 
 function countHeldOut({ splits }: PlannedDataset): SearchSummary['held_out'] {
@@ -71,22 +85,26 @@ function summarizeChoice(
   const row = variants.find(({ trials }) => trials.some(({ id }) => id === first!.id))!;
   const { pruner, sparsity } = row.config.prune;
   const tried = listTried(plan, choice, results);
+  const candidates = tried.map((each) => summarizeCandidate(plan, each, results));
   const { chosen } = choice;
   return {
     row: rowTitle({ label: row.label, bottleneck: row.bottleneck, pruner, sparsity }),
     pruner,
-    candidates: tried.map((each) => summarizeCandidate(plan, each, results)),
+    candidates,
     ...(chosen === undefined ? {} : { chosen }),
-    ...(chosen == null ? {} : describeLead(tried, chosen)),
+    ...(chosen == null ? {} : describeLead(tried, candidates, chosen)),
     ...(chosen == null ? {} : { at_edge: findEdges(choice, chosen) }),
   };
 }
 
 function summarizeCandidate(plan: Plan, tried: Tried, results: Results): CandidateSummary {
   const seeds = new Map(plan.trials.map(({ id, seed }) => [id, seed]));
+  const fractions = listStopped(plan.search!);
+  const stopped = tried.stopped.flatMap((id) => fractions.get(id) ?? []);
   return {
     values: tried.candidate.values,
     metric: computeMean([...tried.values.values()]),
+    ...(stopped.length > 0 ? { stopped_at: Math.max(...stopped) } : {}),
     seeds: tried.candidate.trials.length,
     failed: tried.failed.map((id) => {
       const { status, error } = results.get(id)!;
@@ -96,14 +114,19 @@ function summarizeCandidate(plan: Plan, tried: Tried, results: Results): Candida
   };
 }
 
-/** How far the chosen candidate is before the best of the others, by the seeds of both. */
+/**
+ * How far the chosen candidate is before the best of the others that were trained as long, by the
+ * seeds of both.
+ */
 function describeLead(
   tried: readonly Tried[],
+  candidates: readonly CandidateSummary[],
   chosen: number,
 ): Pick<ChoiceSummary, 'second' | 'lead'> {
-  const others = tried.flatMap(({ values, failed }, index) => {
-    const mean = computeMean([...values.values()]);
-    return index === chosen || failed.length > 0 || mean === null
+  const { stopped_at: end } = candidates[chosen]!;
+  const others = tried.flatMap(({ failed }, index) => {
+    const { metric: mean, stopped_at: its } = candidates[index]!;
+    return index === chosen || failed.length > 0 || mean === null || its !== end
       ? []
       : [{ index, mean: mean.mean }];
   });

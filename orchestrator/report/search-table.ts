@@ -2,7 +2,7 @@
 import { plural } from '../base/plural';
 import { axisTitle, formatValue, nameValues } from './axes';
 import type { Note, ReportDocument } from './report-document';
-import { formatCount, formatDifference, formatMean, metricTitle } from './format';
+import { formatCount, formatDifference, formatMean, formatPercent, metricTitle } from './format';
 import type { CandidateSummary, ChoiceSummary, SearchSummary } from './search-types';
 
 const AT_EDGE = 'at the edge: try beyond';
@@ -48,9 +48,14 @@ function searchTitle(task: string, { over, decided }: SearchSummary): string {
 }
 
 function describeCandidate(choice: ChoiceSummary, index: number): string {
-  const failure = describeFailures(choice.candidates[index]!);
-  if (choice.chosen !== index) return failure;
-  return ['chosen', ...describeClarity(choice), ...(failure === '' ? [] : [failure])].join('; ');
+  const candidate = choice.candidates[index]!;
+  const isChosen = choice.chosen === index;
+  const { stopped_at: end } = candidate;
+  return [
+    ...(isChosen ? ['chosen', ...describeClarity(choice)] : []),
+    ...(end === undefined || isChosen ? [] : [`stopped at ${formatPercent(end)}`]),
+    ...[describeFailures(candidate)].filter((failure) => failure !== ''),
+  ].join('; ');
 }
 
 function describeChoice(choice: ChoiceSummary): string {
@@ -75,14 +80,17 @@ function describeChoice(choice: ChoiceSummary): string {
 /** How far it is before the second, and whether it is at the edge. */
 function describeClarity({
   candidates,
+  chosen,
   second,
   lead,
   at_edge: edges = [],
 }: ChoiceSummary): string[] {
   const edge = edges.length === 0 ? [] : [`${edges.map(axisTitle).join(', ')} ${AT_EDGE}`];
-  if (second === undefined) return ['no other candidate to compare with', ...edge];
+  const end = candidates.find((_, index) => index === chosen)?.stopped_at;
+  const when = end === undefined ? '' : ` after ${formatPercent(end)} of training`;
+  if (second === undefined) return [`no other candidate to compare with${when}`, ...edge];
   const other = nameValues(candidates[second]!.values);
-  return [`${formatDifference(lead)} to ${other}`, ...edge];
+  return [`${formatDifference(lead)} to ${other}${when}`, ...edge];
 }
 
 function describeFailures({ failed, seeds }: CandidateSummary): string {
@@ -91,11 +99,27 @@ function describeFailures({ failed, seeds }: CandidateSummary): string {
   return `failed in ${failed.length} of ${plural(seeds, 'trial')}: ${reasons.join('; ')}`;
 }
 
-function searchNotes({ held_out: held, seeds, trials, decided }: SearchSummary): Note[] {
+function describeStopEarly({
+  rungs,
+  keep,
+  trained: { rows, of },
+}: NonNullable<SearchSummary['stop_early']>): string {
+  const share =
+    of === 0 ? '' : ` (${formatPercent(rows / of)} of what all would take to their end)`;
+  return (
+    `stopped early: after ${rungs.map(formatPercent).join(' and ')} of their training, ` +
+    `${formatPercent(keep)} of the candidates go on, rounded up; trained on ` +
+    `${formatCount(rows)} rows${share}`
+  );
+}
+
+function searchNotes(search: SearchSummary): Note[] {
+  const { held_out: held, seeds, trials, decided, stop_early: stopEarly } = search;
   const say = (text: string): Note => ({ text, items: [] });
   const ended = trials.failed + trials.cancelled;
+  const early = trials.stopped > 0 ? `, ${trials.stopped} stopped early` : '';
   const progress =
-    `undecided: ${trials.done} of ${trials.planned} trials of the search are done` +
+    `undecided: ${trials.done} of ${trials.planned} trials of the search are done${early}` +
     (ended > 0 ? `, ${ended} failed or cancelled` : '') +
     '; the rows of the comparison follow';
   return [
@@ -105,5 +129,6 @@ function searchNotes({ held_out: held, seeds, trials, decided }: SearchSummary):
         `of train were held out; ${seeds.length === 1 ? 'seed' : 'seeds'} of the search ` +
         `${seeds.join(', ')}`,
     ),
+    ...(stopEarly === undefined ? [] : [say(describeStopEarly(stopEarly))]),
   ];
 }

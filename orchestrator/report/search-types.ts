@@ -1,5 +1,5 @@
 /** What a report says of a search. */
-import type { AxisValues } from '../sweep/types';
+import type { AxisValues, StopEarly } from '../sweep/types';
 import type { Mean, PairedDifference } from './statistics';
 
 export interface SearchSummary {
@@ -11,7 +11,12 @@ export interface SearchSummary {
   held_out: { rows: number; of: number };
   /** The search's own seeds. */
   seeds: number[];
-  trials: { planned: number; done: number; failed: number; cancelled: number };
+  trials: { planned: number; done: number; failed: number; cancelled: number; stopped: number };
+  /** Absent: every candidate is trained to its end. */
+  stop_early?: StopEarly & {
+    /** Rows that its trials have been trained on, epoch after epoch, and would be to their end. */
+    trained: { rows: number; of: number };
+  };
   /** Whether every choice is made. */
   decided: boolean;
   choices: ChoiceSummary[];
@@ -33,8 +38,10 @@ export interface ChoiceSummary {
 
 export interface CandidateSummary {
   values: AxisValues;
-  /** null without a trial that is done. */
+  /** null without a trial that is done or was stopped. */
   metric: Mean | null;
+  /** The fraction of its training after which it was stopped, where the metric was measured. */
+  stopped_at?: number;
   /** How many seeds it is tried with. */
   seeds: number;
   failed: { trial_id: string; seed: number; error: string }[];

@@ -129,7 +129,7 @@ export interface SweepSummary {
   /** Its trials' precisions, in the order of trials; absent if all are float32. */
   precisions?: PrecisionName[];
   datasets: Pick<PlannedDataset, 'task' | 'digest' | 'source' | 'splits' | 'max_length'>[];
-  trials: { planned: number; done: number; failed: number; cancelled: number };
+  trials: { planned: number; done: number; failed: number; cancelled: number; stopped: number };
   tasks: TaskSummary[];
   failures: { trial_id: string; task: string; row: string; seed: number; error: string }[];
   warnings: Warning[];

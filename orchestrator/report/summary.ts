@@ -72,6 +72,7 @@ export function summarize(
       done: count('done'),
       failed: count('failed'),
       cancelled: count('cancelled'),
+      stopped: count('stopped'),
     },
     tasks,
     failures,

@@ -1,13 +1,19 @@
 import { decideSearch } from '../sweep/search';
 import type { Plan } from '../sweep/types';
 import { followPlan } from './plan-store';
+import { readNextRung } from './rung-results';
 import { readResults } from './sweep-results';
 
 /**
- * The plan with the choices of its search made, if every trial of the search has a result under
- * this root; otherwise the plan as it is. Whoever decides makes the same plan, to the byte.
+ * The plan with the choices of its search made as far as results under this root make them. Whoever
+ * decides makes the same plan, to the byte.
  */
 export async function readDecided(root: string, plan: Plan): Promise<Plan> {
-  const decided = decideSearch(plan, await readResults(root, plan));
-  return decided === null || decided === plan ? plan : followPlan(plan, decided);
+  const results = await readResults(root, plan);
+  let decided = plan;
+  for (;;) {
+    const next = decideSearch(decided, results, await readNextRung(root, decided));
+    if (next === null || next === decided) return decided;
+    decided = followPlan(decided, next);
+  }
 }

@@ -5,12 +5,13 @@
  *   sweeps/<sweep id>/plan.json, progress/<cohort>.json, outcomes/<trial id>.json,
  *                     jobs/ (job-history.ts)
  *   trials/<trial id>/config.json, stages/<prune|train|predict>.json, metrics.jsonl, result.json;
- *                     for questions answers.<split>.json
+ *                     for questions answers.<split>.json; of a search that stops early
+ *                     rungs/step<N>.json and stages/<train|predict>.step<N>.json
  *
  * A trial has one of each, in however many sweeps it is, and a result only once it is done: that
- * counts for every sweep. That it failed or was cancelled is an outcome, which counts only for the
- * sweep in which it happened. Each file is whole or absent, so an activity that runs twice changes
- * nothing.
+ * counts for every sweep. That it failed, was cancelled or was stopped early is an outcome, which
+ * counts only for the sweep in which it happened. Each file is whole or absent, so an activity that
+ * runs twice changes nothing.
  */
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
@@ -141,25 +142,32 @@ export function writeTrialLines(
   );
 }
 
+/** `train.json`; `train.step80.json` for the stage as far as this step. */
+const stagePath = (root: string, trialId: string, work: string, step?: number) =>
+  join(
+    trialDir(root, trialId),
+    'stages',
+    `${nameFile('work', work)}${step === undefined ? '' : `.step${step}`}.json`,
+  );
+
+/** @param step where the stage ended in the middle of the trial's training */
 export function writeStage(
   root: string,
   trialId: string,
   work: string,
   record: StageRecord,
+  step?: number,
 ): Promise<void> {
-  return writeJsonDurably(
-    join(trialDir(root, trialId), 'stages', `${nameFile('work', work)}.json`),
-    record,
-  );
+  return writeJsonDurably(stagePath(root, trialId, work, step), record);
 }
 
 export async function readStage(
   root: string,
   trialId: string,
   work: string,
+  step?: number,
 ): Promise<StageRecord | null> {
-  const name = `${nameFile('work', work)}.json`;
-  const record = await readJson<StageRecord>(join(trialDir(root, trialId), 'stages', name));
+  const record = await readJson<StageRecord>(stagePath(root, trialId, work, step));
   // Earlier versions recorded the trainer that was watched, which may have been another one.
   return record && { ...record, environments: record.environments ?? [] };
 }

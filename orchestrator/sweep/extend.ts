@@ -1,5 +1,8 @@
 /** Adds trials to a planned sweep. Pure. */
-import { addTrials } from './add-trials';
+import { formCohorts } from './cohorts';
+import { dropRepeated } from './identity';
+import { formRungCohorts } from './rungs';
+import { limitTime, listSearchTrials } from './search';
 import type { Candidate, Plan, PlannedChoice } from './types';
 
 /**
@@ -20,8 +23,21 @@ export function extendPlan(before: Plan, known: Plan, next: Plan, maxCohort: num
     ({ candidates, chosen }) => candidates[chosen ?? -1]?.confirm ?? [],
   );
   const search = next.search && { ...next.search, ...before.search, choices };
+  const trials = dropRepeated([...before.trials, ...next.trials, ...chosen]);
+  const added = trials.slice(before.trials.length);
+  const tried = new Set(listSearchTrials({ search }));
+  const cohorts = formRungCohorts(
+    added.filter(({ id }) => tried.has(id)),
+    search?.stop_early?.rungs[0] ?? null,
+    maxCohort,
+    before.cohorts.length,
+  );
+  const others = added.filter(({ id }) => !tried.has(id));
+  cohorts.push(...formCohorts(others, maxCohort, before.cohorts.length + cohorts.length));
   return {
-    ...addTrials(before, [...next.trials, ...chosen], maxCohort),
+    ...before,
+    trials,
+    cohorts: [...before.cohorts, ...cohorts.map((cohort) => limitTime(cohort, before, trials))],
     ...(search && { search }),
   };
 }

@@ -1,11 +1,21 @@
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { SweepConfig } from '../config/sweep-config';
+import { ConfigError } from '../base/errors';
 import { formCohorts } from './cohorts';
 import { nameChoice } from './extend';
 import { dropRepeated, sweepId } from './identity';
 import { listHeldOut, listTaskDatasets } from './lookup';
 import { planTask, type Variant } from './plan-task';
-import type { Cohort, Plan, PlannedBackbone, PlannedChoice, PlannedDataset, Trial } from './types';
+import { findRungStep, formRungCohorts } from './rungs';
+import type {
+  Cohort,
+  Plan,
+  PlannedBackbone,
+  PlannedChoice,
+  PlannedDataset,
+  StopEarly,
+  Trial,
+} from './types';
 
 export interface PlanInputs {
   backbone: PlannedBackbone;
@@ -47,6 +57,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     ),
   );
   const choices = listChoices(variants);
+  const stopEarly = config.search?.stop_early ?? null;
   return {
     format: 3,
     sweep_id: sweepId(
@@ -60,10 +71,19 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     backbone,
     datasets,
     trials,
-    cohorts: formCohorts(trials, maxCohort).map((cohort) => limitTime(cohort, trials, config)),
+    cohorts: formFirstCohorts(trials, choices, maxCohort, stopEarly).map((cohort) =>
+      limitTime(cohort, trials, config),
+    ),
     ...(config.search === null || choices.length === 0
       ? {}
-      : { search: { over: config.search.over, max_cohort: maxCohort, choices } }),
+      : {
+          search: {
+            over: config.search.over,
+            ...(stopEarly === null ? {} : { stop_early: stopEarly }),
+            max_cohort: maxCohort,
+            choices,
+          },
+        }),
     ...(config.margin === null ? {} : { margin: config.margin }),
   };
 }
@@ -81,6 +101,30 @@ function listChoices(variants: readonly Variant[]): PlannedChoice[] {
       })),
     }));
   return [...new Map(choices.map((choice) => [nameChoice(choice), choice])).values()];
+}
+
+/** Of the trials that a search chooses from, until the first rung, and then of the others. */
+function formFirstCohorts(
+  trials: readonly Trial[],
+  choices: readonly PlannedChoice[],
+  maxCohort: number,
+  stopEarly: StopEarly | null,
+): Cohort[] {
+  const fraction = stopEarly?.rungs[0];
+  if (fraction === undefined) return formCohorts(trials, maxCohort);
+  const tried = new Set(
+    choices.flatMap(({ candidates }) => candidates.flatMap((candidate) => candidate.trials)),
+  );
+  const searched = trials.filter(({ id }) => tried.has(id));
+  const tooShort = searched.find((trial) => findRungStep(trial, fraction) === 0);
+  if (tooShort !== undefined)
+    throw new ConfigError({
+      where: 'search.stop_early',
+      message: `${tooShort.task}: a trial of one step has no rung; must have at least two steps`,
+    });
+  const cohorts = formRungCohorts(searched, fraction, maxCohort, 0);
+  const others = trials.filter(({ id }) => !tried.has(id));
+  return [...cohorts, ...formCohorts(others, maxCohort, cohorts.length)];
 }
 
 /** A cohort's trials are of one task, because a data set belongs to one. */

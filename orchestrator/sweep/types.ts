@@ -292,6 +292,11 @@ export interface Cohort {
   trials: string[];
   /** How long each of its trials may train; absent: any time. Not part of what a trial is. */
   max_minutes?: number;
+  /**
+   * Of a search that stops early: each trial is trained until this step, below its last, and
+   * measured there. Whether it goes on, in a cohort of its own, is decided then.
+   */
+  until_step?: number;
 }
 
 /** Values of the axes that a search is over, by their key: `{ learning_rate: 0.001 }`. */
@@ -305,10 +310,23 @@ export type AxisValues = Record<string, number | string>;
 export interface PlannedSearch {
   /** The keys of the axes that are searched. */
   over: string[];
+  /** Absent: every candidate is trained to its end. */
+  stop_early?: StopEarly;
   /** How many trials the cohorts of the comparison have at most. */
   max_cohort: number;
   /** One for each variant of each task that has several candidates. */
   choices: PlannedChoice[];
+}
+
+/**
+ * Which candidates are trained no further because others are ahead: successive halving, at each
+ * rung by the deciding metric on the held-out rows (Jamieson and Talwalkar, AISTATS 2016).
+ */
+export interface StopEarly {
+  /** Fractions of a trial's training, growing, each in (0, 1). */
+  rungs: number[];
+  /** The fraction of the candidates that goes on after a rung, in (0, 1); rounded up. */
+  keep: number;
 }
 
 /** A choice between values. */
@@ -316,6 +334,8 @@ export interface PlannedChoice {
   task: string;
   /** In the order of the values. */
   candidates: Candidate[];
+  /** Indices of the candidates that went on after each rung that is decided. */
+  went_on?: number[][];
   /** Index of the best candidate, once it is decided; null: all of them failed. */
   chosen?: number | null;
 }
@@ -422,8 +442,11 @@ export interface TrialResult {
   /** null if the trial failed before it had a mask. */
   achieved_sparsity: number | null;
   seed: number;
-  status: 'done' | 'failed' | 'cancelled';
-  /** By name, in [−1, 1] or [0, 1] as the metric is defined; empty unless done. */
+  /** stopped: early, as a search's candidate that was behind, or needed no more training. */
+  status: 'done' | 'failed' | 'cancelled' | 'stopped';
+  /** How far it was trained if it was stopped; its metrics are of this step. */
+  stopped_at?: { step: number; total_steps: number };
+  /** By name, in [−1, 1] or [0, 1] as the metric is defined; empty unless done or stopped. */
   metrics: Record<string, number>;
   /**
    * By name of each metric that uses the threshold best on its own rows (`best_f1`): that

@@ -13,6 +13,7 @@ import { findFamily } from './registry';
  *
  * @param digests hex SHA-256 of files as their trainer wrote them, by their names under the root;
  *   empty for trials of earlier versions, which recorded none
+ * @param step of the predictions, if they were made in the middle of its training
  * @throws ConfigError that names the file if predictions are missing, have changed since they were
  *   written, or have a different shape from the data set
  */
@@ -21,6 +22,7 @@ export async function evaluatePredictions(
   plan: Plan,
   trial: Trial,
   digests: Readonly<Record<string, string>> = {},
+  step?: number,
 ): Promise<TrialEvaluation> {
   const dataset = findDataset(plan, trial.dataset);
   return findFamily(dataset.kind).evaluation.evaluate({
@@ -28,7 +30,8 @@ export async function evaluatePredictions(
     dataset,
     backbonePath: plan.backbone.path,
     findPredictions: (split) => {
-      const name = `trials/${nameFile('trialId', trial.id)}/predictions.${split}.safetensors`;
+      const at = step === undefined ? '' : `.step${step}`;
+      const name = `trials/${nameFile('trialId', trial.id)}/predictions.${split}${at}.safetensors`;
       checkDigest(join(root, name), digests[name]);
       return join(root, name);
     },

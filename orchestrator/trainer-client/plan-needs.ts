@@ -22,7 +22,7 @@ export interface PlanNeeds {
   maskStructures: Set<MaskStructureName>;
   maskRules: Set<MaskRulesName>;
   prunesDuringTraining: boolean;
-  /** Paths of the later fields that some trial sets. */
+  /** Paths of the later fields that some trial or job sets. */
   laterFields: Set<string>;
   norms: Set<AdapterNormName>;
   precisions: Set<PrecisionName>;
@@ -37,7 +37,7 @@ export function findNeeds(plan: Plan): PlanNeeds {
   return needs;
 }
 
-function collectNeeds({ trials }: Plan): PlanNeeds {
+function collectNeeds({ trials, search }: Plan): PlanNeeds {
   const collect = <Word>(of: (trial: Trial) => Word[]): Set<Word> => new Set(trials.flatMap(of));
   return {
     attentionModules: collect(({ adapter }) => [adapter.attention]),
@@ -47,7 +47,10 @@ function collectNeeds({ trials }: Plan): PlanNeeds {
     maskStructures: collect(({ prune }) => [prune.structure]),
     maskRules: collect(({ prune }) => [prune.rules]),
     prunesDuringTraining: trials.some(({ prune }) => prune.every_steps > 0),
-    laterFields: collect(listLaterFields),
+    laterFields: new Set([
+      ...collect(listLaterFields),
+      ...(search?.stop_early === undefined ? [] : ['predict.at_step']),
+    ]),
     norms: collect(({ adapter }) => [adapter.norm, adapter.attention_norm ?? adapter.norm]),
     precisions: collect((trial) => [readPrecision(trial)]),
   };

@@ -1,6 +1,7 @@
 /**
- * A search whose processes are killed while it tries values, as it decides, and while what it chose
- * is compared: it chooses what an undisturbed one chooses, and ends with its digits.
+ * A search whose processes are killed before its first rung, as it decides which values go on,
+ * between two rungs and while what it chose is compared: it decides what an undisturbed one decides,
+ * and ends with its digits.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,8 +24,12 @@ rows: 64
 validation_rows: 32
 seeds: [1, 2]
 adapter: {kind: head_only}
-train: {steps: 20, batch_size: 16, learning_rate: [1.0e-3, 3.0e-3, 1.0e-2]}
-search: {over: [learning_rate], on: {hold_out: 0.25}, seeds: [101, 102]}
+train: {steps: 40, batch_size: 16, learning_rate: [1.0e-4, 1.0e-3, 3.0e-3, 1.0e-2]}
+search:
+  over: [learning_rate]
+  on: {hold_out: 0.25}
+  seeds: [101, 102]
+  stop_early: {rungs: [0.25, 0.5], keep: 0.5}
 `;
 
 describeTrainer('a search whose processes are killed', () => {
@@ -65,10 +70,19 @@ describeTrainer('a search whose processes are killed', () => {
     await hit.moves('train');
     brake.release();
     // The worker that decides, or the server that is to remember it, is killed as it happens.
-    await until(() => readPlan(hit).follows !== undefined, 120);
+    const decided = (times: number) =>
+      until(() => (readPlan(hit).follows ?? []).length >= times, 120);
+    await decided(1);
     brake.hold();
     await hit.killService('worker');
     await hit.killService('temporal');
+    await hit.moves('train');
+    await trainer.kill();
+    trainer = await braked.start([], 'toy', brake);
+    brake.release();
+    await decided(2);
+    brake.hold();
+    await hit.killService('worker');
     await hit.moves('train');
     brake.release();
     expect((await started).status).toBe(0);
@@ -77,7 +91,7 @@ describeTrainer('a search whose processes are killed', () => {
     expect((await undisturbed).status).toBe(0);
     expect(again).toMatchObject({
       status: 0,
-      stdout: expect.stringContaining('16 of 16 trials') as string,
+      stdout: expect.stringContaining('comparison 4 of 4') as string,
     });
     expect(readPlan(hit).search).toEqual(readPlan(calm).search);
     expect(comparable(hit)).toEqual(comparable(calm));

@@ -19,12 +19,17 @@ import { comparable } from './two-runs';
 const OFFLINE = { HF_HUB_OFFLINE: '1', SA_ORCH_DATA: '' };
 const SWEEP = `
 name: apart
-tasks: [cola]
+tasks: [sst2]
 rows: 64
 validation_rows: 32
 seeds: [1, 2]
 adapter: {kind: head_only}
-train: {steps: 40, batch_size: 16}
+train: {steps: 40, batch_size: 16, learning_rate: [1.0e-6, 3.0e-3, 1.0e-2]}
+search:
+  over: [learning_rate]
+  on: {hold_out: 0.5}
+  seeds: [101]
+  stop_early: {rungs: [0.5], keep: 0.5}
 `;
 const MEGABYTE = 1e6;
 
@@ -87,20 +92,28 @@ describeWithOpenssl('a trainer with a root of its own', () => {
     await box.start();
     await apart.moves('train');
     brake.release();
+    // What goes on after a rung goes on at a trainer that has never seen it.
+    await soon(() => readFileSync(findPlan(apart), 'utf8').includes('"follows"'));
+    await box.lose();
+    await box.start();
 
     expect((await undisturbed).status).toBe(0);
     const { status, stdout } = await started;
     expect(status).toBe(0);
-    expect(stdout).toContain('2 of 2 trials done');
+    expect(stdout).toContain('search 2 of 3 trials and 1 stopped early, comparison 2 of 2');
     expect(comparable(apart)).toEqual(comparable(calm));
     expect(filesOfTrials(apart)).toEqual(filesOfTrials(calm));
-    expect(listCheckpoints(apart)).toEqual([]);
+    // Of the trial that was stopped, its rung's, and perhaps one before.
+    expect(listCheckpoints(apart)).toContain('step-20');
     const { sent, received } = (await readMovedBytes(apart.root)).get(box.address)!;
     // The backbone has 91 MB, and was sent to two machines.
     expect(sent).toBeGreaterThan(150 * MEGABYTE);
     expect(received).toBeGreaterThan(MEGABYTE);
   });
 });
+
+const findPlan = (place: Workplace): string =>
+  join(place.root, 'sweeps', place.sweepId(), 'plan.json');
 
 /** What the root has of checkpoints. */
 function listCheckpoints({ root }: Workplace): string[] {
@@ -113,12 +126,17 @@ function listCheckpoints({ root }: Workplace): string[] {
 
 /** Everything that a trial leaves, by content: files of trainers by digest, series as they are. */
 function filesOfTrials({ root }: Workplace) {
-  const names = ['adapter', 'masks.safetensors', 'predictions.validation.safetensors'];
-  return readdirSync(join(root, 'trials')).map((trial) => ({
-    artifacts: names.map((name) => artifactOnDisk(root, `trials/${trial}/${name}`)),
-    metrics: readFileSync(join(root, 'trials', trial, 'metrics.jsonl'), 'utf8'),
-    left: readdirSync(join(root, 'trials', trial)).filter((name) => name.startsWith('.')),
-  }));
+  return readdirSync(join(root, 'trials')).map((trial) => {
+    const all = readdirSync(join(root, 'trials', trial));
+    const predictions = all.filter((name) => name.startsWith('predictions.')).sort();
+    return {
+      artifacts: ['adapter', 'masks.safetensors', ...predictions].map((name) =>
+        artifactOnDisk(root, `trials/${trial}/${name}`),
+      ),
+      metrics: readFileSync(join(root, 'trials', trial, 'metrics.jsonl'), 'utf8'),
+      left: all.filter((name) => name.startsWith('.')),
+    };
+  });
 }
 
 const soon = (holds: () => boolean): Promise<void> => until(holds, 90);

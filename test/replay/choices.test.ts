@@ -29,6 +29,26 @@ describeWithServer('a sweep with a search', (server) => {
     expect(cohortsByPlan(trainer.jobs)).toEqual({ d: SEARCHED, 'd, decided': ['k1', 'k2'] });
   });
 
+  test('decides at each rung, and goes on with what each decision adds', async () => {
+    const trainer = await server.withTrainer({ ...TRIALS }, () => SUCCEEDED, {
+      rungs: [['s3'], ['k1']],
+      chosen: ['k2'],
+    });
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['s1', 's2'], { hasSearch });
+      expect(await handle.result()).toMatchObject({
+        cohorts: { s1: 'done', s2: 'done', s3: 'done', k1: 'done', k2: 'done' },
+      });
+    });
+    expect(trainer.decisions).toEqual(['d', 'd, decided', 'd, decided, decided']);
+    expect(cohortsByPlan(trainer.jobs)).toEqual({
+      d: ['s1', 's2'],
+      'd, decided': ['s3'],
+      'd, decided, decided': ['k1'],
+      'd, decided, decided, decided': ['k2'],
+    });
+  });
+
   test('makes none if it was cancelled meanwhile, and says so', async () => {
     const endings: ((outcome: JobOutcome) => void)[] = [];
     const trainer = await server.withTrainer(

@@ -80,8 +80,9 @@ interface Script {
   /** Called for each job that is asked to stop. */
   onCancel?: (job: JobRef) => void;
   prepareData?: () => void | Promise<void>;
-  /** The cohorts that follow from a search. */
+  /** The cohorts that follow from a search, and before them those of each of its rungs. */
   chosen?: string[];
+  rungs?: string[][];
 }
 
 export class ScriptedServer {
@@ -115,8 +116,13 @@ export class ScriptedServer {
   async withTrainer(
     trials: Record<string, string[]>,
     answer: (job: JobRef) => JobOutcome | Promise<JobOutcome>,
-    { onCancel = () => undefined, prepareData = () => undefined, pool, chosen = [] }: Script = {},
+    script: Script = {},
   ) {
+    const { onCancel = () => undefined, prepareData = () => undefined, pool } = script;
+    /** The cohorts that each decision adds. */
+    const added = [...(script.rungs ?? []), script.chosen ?? []];
+    const isPlanned = (cohort: string, planDigest: string): boolean =>
+      !added.slice(countDecisions(planDigest)).some((later) => later.includes(cohort));
     const jobs: JobRef[] = [];
     const cancelled: string[] = [];
     const evaluated: { trials: string[]; failed: Record<string, Failed> }[] = [];
@@ -129,7 +135,7 @@ export class ScriptedServer {
       prepareData,
       listUnfinishedCohorts: (plan: { planDigest: string }) =>
         Object.keys(trials).filter(
-          (cohort) => trials[cohort]!.length > 0 && (!chosen.includes(cohort) || isDecided(plan)),
+          (cohort) => trials[cohort]!.length > 0 && isPlanned(cohort, plan.planDigest),
         ),
       pendingTrials: ({ cohortId }: { cohortId: string }) => trials[cohortId],
       runJob: async (job: JobRef) => {
@@ -146,9 +152,13 @@ export class ScriptedServer {
       },
       decideChoices: ({ planDigest }: { planDigest: string }) => {
         decisions.push(planDigest);
+        const next = `${planDigest}, decided`;
         return {
-          planDigest: `${planDigest}, decided`,
-          cohorts: Object.keys(trials).map((id) => ({ id, dataset: 'x' })),
+          planDigest: next,
+          cohorts: Object.keys(trials)
+            .filter((id) => isPlanned(id, next))
+            .map((id) => ({ id, dataset: 'x' })),
+          hasSearch: countDecisions(next) < added.length,
         };
       },
       failCohort: () => ({ done: 0, failed: 1, cancelled: 0 }),
@@ -221,7 +231,7 @@ function poolActivities(scripted: ScriptedPool) {
   };
 }
 
-const isDecided = ({ planDigest }: { planDigest: string }) => planDigest.endsWith(', decided');
+const countDecisions = (planDigest: string) => planDigest.split(', decided').length - 1;
 
 const buildInput = (sweepId: string, cohorts: string[]): SweepInput => ({
   stateVersion: 1,

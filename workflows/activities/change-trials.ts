@@ -1,7 +1,7 @@
 /** Single trials of a sweep that runs: run again, or no more. */
 import { readPlan } from '../../orchestrator/store/plan-store';
 import { readResult, removeOutcome } from '../../orchestrator/store/sweep-store';
-import { listOpenChoices, listSearchTrials } from '../../orchestrator/sweep/search';
+import { listSearchTrials, listUndecided } from '../../orchestrator/sweep/search';
 import type { Plan } from '../../orchestrator/sweep/types';
 import { CANCELLED } from '../messages';
 import { beatDuring } from './heartbeat';
@@ -33,8 +33,8 @@ export function forgetOutcomes(
 }> {
   return beatDuring(async () => {
     const plan = await readPlan(root, sweepId, planDigest);
-    const open = new Set(listOpenTrials(plan));
-    const decided = new Set(listSearchTrials(plan).filter((id) => !open.has(id)));
+    const undecided = new Set(listUndecided(plan));
+    const decided = new Set(listSearchTrials(plan).filter((id) => !undecided.has(id)));
     const again = new Set<string>();
     const [left, after] = [new Set<string>(), new Set<string>()];
     const count = { failed: 0, cancelled: 0 };
@@ -68,14 +68,14 @@ export function endTrials(
 ): Promise<{ cancelled: number; inCohorts: Record<string, string[]>; missing: string[] }> {
   return beatDuring(async () => {
     const plan = await readPlan(root, sweepId, planDigest);
-    const open = new Set(listOpenTrials(plan));
+    const undecided = new Set(listUndecided(plan));
     const inCohorts: Record<string, string[]> = {};
     const missing: string[] = [];
     let cancelled = 0;
     for (const id of trials) {
       const known = await readResult(root, sweepId, id);
-      if (known !== null && known.status !== 'cancelled') continue;
-      if (open.has(id)) missing.push(id);
+      if (known?.status === 'done' || known?.status === 'failed') continue;
+      if (undecided.has(id)) missing.push(id);
       const cohort = listCohortsOf(plan, id).find((each) => busy.includes(each));
       if (cohort !== undefined) (inCohorts[cohort] ??= []).push(id);
       else {
@@ -89,7 +89,3 @@ export function endTrials(
 
 const listCohortsOf = ({ cohorts }: Plan, trial: string): string[] =>
   cohorts.filter(({ trials }) => trials.includes(trial)).map(({ id }) => id);
-
-/** The trials from whose results choices are still to be made. */
-const listOpenTrials = (plan: Plan): string[] =>
-  listOpenChoices(plan).flatMap(({ candidates }) => candidates.flatMap(({ trials }) => trials));

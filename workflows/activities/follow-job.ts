@@ -46,7 +46,9 @@ export function describeJob(
   const access = findAccess(address, capabilities, artifactRootId(root));
   const backbonePath = access === 'same' ? plan.backbone.path : placedName(plan.backbone);
   const cohort = findCohort(plan, ref.cohortId);
-  const spec = jobSpecFor(plan, cohort, ref.trials, ref.work, { backbonePath });
+  const step = cohort.until_step ?? 0;
+  const options = { backbonePath, untilStep: step, atStep: step };
+  const spec = jobSpecFor(plan, cohort, ref.trials, ref.work, options);
   const digest = specDigest(spec);
   return { id: jobId(digest, ref.generation), digest, spec, access };
 }
@@ -139,8 +141,12 @@ async function runRemotely(
   };
   const fetchAll = async (): Promise<void> => {
     await fetchIfWhole(() => files.fetchResults(log, signal));
-    if (log.ended !== 'succeeded' && log.ended !== 'cancelled')
-      await fetchIfWhole(() => fetcher.fetchNewest((trial) => !log.reported.has(trial), signal));
+    // What was trained in part goes on from its checkpoint, here or at another trainer.
+    const isPart = job.spec.work?.$case === 'train' && job.spec.work.value.untilStep > 0;
+    if (isPart ? log.ended !== 'cancelled' : !isEnd(log.ended))
+      await fetchIfWhole(() =>
+        fetcher.fetchNewest((trial) => isPart || !log.reported.has(trial), signal),
+      );
   };
   if (log.ended === 'interrupted') {
     // It goes on where it is, unless its trainer is gone for good.
@@ -155,6 +161,8 @@ async function runRemotely(
     log.fullDisk(reason);
   });
 }
+
+const isEnd = (ended: JobLog['ended']) => ended === 'succeeded' || ended === 'cancelled';
 
 /** Whether the job is still to be run, so that its trainer needs what it reads. */
 async function isToRun(trainer: TrainerClient, id: string): Promise<boolean> {

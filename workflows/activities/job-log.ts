@@ -65,6 +65,8 @@ export class JobLog {
   constructor(
     private readonly root: string,
     private readonly ref: JobRef,
+    /** In the middle of the trials' training, where the job ends; undefined for its end. */
+    private readonly untilStep?: number,
     private readonly progress: CohortProgress = {
       cohort: ref.cohortId,
       ...(ref.part === undefined ? {} : { part: ref.part, trials: ref.trials }),
@@ -84,8 +86,8 @@ export class JobLog {
   }
 
   /** A fold that begins with what the trials have reported to earlier jobs. */
-  static async begin(root: string, ref: JobRef): Promise<JobLog> {
-    const log = new JobLog(root, ref);
+  static async begin(root: string, ref: JobRef, untilStep?: number): Promise<JobLog> {
+    const log = new JobLog(root, ref, untilStep);
     await log.series.readStretches();
     return log;
   }
@@ -93,7 +95,7 @@ export class JobLog {
   /** Another fold from the log's start, which shows the same progress until it has a newer one. */
   async startOver(): Promise<JobLog> {
     await this.keepStretches();
-    const log = new JobLog(this.root, this.ref, this.progress);
+    const log = new JobLog(this.root, this.ref, this.untilStep, this.progress);
     await log.series.readStretches();
     return log;
   }
@@ -244,10 +246,14 @@ export class JobLog {
     await this.inTurn(async () => {
       await mapBounded(this.ref.trials, async (trial) => {
         if (!this.kept.has(trial)) {
-          await writeStage(this.root, trial, this.ref.work, this.series.stage(trial));
+          // Masks are made once, however far the trial is trained.
+          const step = this.ref.work === 'prune' ? undefined : this.untilStep;
+          await writeStage(this.root, trial, this.ref.work, this.series.stage(trial), step);
           await this.series.writeMetrics(trial);
         }
-        if (state === 'succeeded' && this.reported.has(trial)) await this.series.forget(trial);
+        // A later job goes on from here, with a log of its own.
+        const isTrained = this.untilStep === undefined && this.reported.has(trial);
+        if (state === 'succeeded' && isTrained) await this.series.forget(trial);
       });
     });
     await this.saveProgress();

@@ -11,6 +11,7 @@ import { Context } from '@temporalio/activity';
 import { CancelMode } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { writeWhenThereIsRoom } from '../../common/disk-space';
 import { readPlan } from '../../orchestrator/store/plan-store';
+import { findCohort } from '../../orchestrator/sweep/lookup';
 import { connectArtifacts } from '../../orchestrator/trainer-client/artifacts';
 import { connectTrainer, TrainerError } from '../../orchestrator/trainer-client/client';
 import { ByteCounter } from '../../orchestrator/trainer-client/moved-bytes';
@@ -47,7 +48,7 @@ export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcom
   const { root } = setup;
   const plan = await readPlan(root, ref.sweepId, ref.planDigest);
   const { address, tls } = await findTrainer(setup, ref);
-  let log = await JobLog.begin(root, ref);
+  let log = await JobLog.begin(root, ref, findCohort(plan, ref.cohortId).until_step);
   const counter = ByteCounter.of(root, address);
   const metrics = new JobMetrics(context.metricMeter, ref.trainer?.name ?? address);
   // A failed write of progress must not end the watch: the file is only for people, and the next

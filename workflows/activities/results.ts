@@ -7,6 +7,7 @@ import { countBudget } from '../../orchestrator/tasks/budget';
 import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
 import type { TrialEvaluation } from '../../orchestrator/tasks/family';
 import { writeReport } from '../../orchestrator/report/write';
+import { readCohortResult, writeRungResult } from '../../orchestrator/store/rung-results';
 import { readResults, SweepResults } from '../../orchestrator/store/sweep-results';
 import { readPlan } from '../../orchestrator/store/plan-store';
 import {
@@ -42,9 +43,11 @@ export async function pendingTrials(
   input: PlanRef & { cohortId: string },
 ): Promise<string[]> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
-  const { trials } = findCohort(plan, input.cohortId);
-  const results = await mapBounded(trials, (id) => readResult(setup.root, input.sweepId, id));
-  return trials.filter((_, i) => results[i] === null);
+  const cohort = findCohort(plan, input.cohortId);
+  const results = await mapBounded(cohort.trials, (id) =>
+    readCohortResult(setup.root, input.sweepId, cohort, id),
+  );
+  return cohort.trials.filter((_, i) => results[i] === null);
 }
 
 /**
@@ -65,6 +68,7 @@ export async function evaluateTrials(
   },
 ): Promise<CohortOutcome> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+  const { until_step: step } = findCohort(plan, input.cohortId);
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
   const failures: Failed[] = [];
   const passing: unknown[] = [];
@@ -72,12 +76,16 @@ export async function evaluateTrials(
     try {
       let result = await readDoneResult(setup.root, id);
       if (result === null) {
-        const built = await buildResult(setup.root, plan, findTrial(plan, id), input.failed[id]);
+        const trial = findTrial(plan, id);
+        const built = await buildResult(setup.root, plan, trial, input.failed[id], step);
         result = built.result;
         if (built.failure) failures.push(built.failure);
-        await writeResult(setup.root, plan.sweep_id, result);
+        const { stopped_at } = result;
+        if (stopped_at) await writeRungResult(setup.root, { ...result, stopped_at });
+        else await writeResult(setup.root, plan.sweep_id, result);
       }
-      outcome[result.status]++;
+      // One that is measured in the middle of its training has no outcome yet.
+      if (result.status !== 'stopped') outcome[result.status]++;
     } catch (error) {
       // The trials behind it need not wait for the next attempt.
       passing.push(error);
@@ -107,12 +115,22 @@ const endedProgress = ({
  */
 export function listUnfinishedCohorts(setup: WorkerSetup, input: PlanRef): Promise<string[]> {
   return beatDuring(async () => {
-    const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
+    const { sweepId, planDigest } = input;
+    const plan = await readPlan(setup.root, sweepId, planDigest);
     const results = await readResults(setup.root, plan);
-    const finished = new Set(results.map(({ trial_id }) => trial_id));
-    return plan.cohorts
-      .filter(({ trials }) => !trials.every((id) => finished.has(id)))
-      .map(({ id }) => id);
+    const finished = new Set(
+      results.filter(({ status }) => status !== 'stopped').map(({ trial_id }) => trial_id),
+    );
+    const unfinished: string[] = [];
+    for (const cohort of plan.cohorts) {
+      const left = cohort.trials.filter((id) => !finished.has(id));
+      const there =
+        cohort.until_step === undefined
+          ? left.map(() => null)
+          : await mapBounded(left, (id) => readCohortResult(setup.root, sweepId, cohort, id));
+      if (there.includes(null)) unfinished.push(cohort.id);
+    }
+    return unfinished;
   });
 }
 
@@ -134,7 +152,7 @@ export function endCohorts(
       // The sweep's next run may have begun: its trials are not to be marked.
       signal.throwIfAborted();
       const result = await endTrial(setup.root, plan, id, failed);
-      if (result.status !== 'done') outcome[result.status]++;
+      if (result.status === 'failed' || result.status === 'cancelled') outcome[result.status]++;
     });
     return outcome;
   });
@@ -161,8 +179,9 @@ export async function failCohort(
 ): Promise<CohortOutcome> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
   const trials: string[] = [];
-  for (const id of findCohort(plan, input.cohortId).trials) {
-    const result = await readResult(setup.root, input.sweepId, id);
+  const cohort = findCohort(plan, input.cohortId);
+  for (const id of cohort.trials) {
+    const result = await readCohortResult(setup.root, input.sweepId, cohort, id);
     // Those that an earlier attempt has marked count as well.
     if (result === null || result.error === `cohort: ${input.message}`) trials.push(id);
   }
@@ -205,12 +224,15 @@ const evaluateInTurn = (...request: Parameters<typeof evaluatePredictions>) =>
 /**
  * A trial's result, and why it failed if it did. `failed`: why its jobs did. A fault of its files
  * or of its evaluation is this trial's own; only the system's errors, which may pass, are thrown.
+ *
+ * @param step in the middle of its training, where it is measured; undefined for its end
  */
 async function buildResult(
   root: string,
   plan: Plan,
   trial: Trial,
   failed: Failed | undefined,
+  step?: number,
 ): Promise<{ result: TrialResult; failure: Failed | undefined }> {
   const { adapter, prune } = trial;
   const dataset = findDataset(plan, trial.dataset);
@@ -224,8 +246,8 @@ async function buildResult(
     }
   };
   const pruned = await tryTo(() => readStage(root, trial.id, 'prune'), null);
-  const trained = await tryTo(() => readStage(root, trial.id, 'train'), null);
-  const predicted = await tryTo(() => readStage(root, trial.id, 'predict'), null);
+  const trained = await tryTo(() => readStage(root, trial.id, 'train', step), null);
+  const predicted = await tryTo(() => readStage(root, trial.id, 'predict', step), null);
   // The job that made the last mask reports its sparsity, which only official rules let differ from
   // the plan.
   const { achieved_sparsity = null, kept } =
@@ -234,11 +256,8 @@ async function buildResult(
   const nothing: TrialEvaluation = { metrics: {}, warnings: [] };
   const evaluated = failure
     ? nothing
-    : await tryTo(() => evaluateInTurn(root, plan, trial, predicted?.artifacts), nothing);
-  for (const [name, values] of Object.entries(evaluated.files ?? {}))
-    await writeTrialJson(root, trial.id, name, values);
-  for (const [name, values] of Object.entries(evaluated.lines ?? {}))
-    await writeTrialLines(root, trial.id, name, values);
+    : await tryTo(() => evaluateInTurn(root, plan, trial, predicted?.artifacts, step), nothing);
+  if (step === undefined) await writeEvaluated(root, trial.id, evaluated);
   const { thresholds = {} } = evaluated;
   const result: TrialResult = {
     trial_id: trial.id,
@@ -251,7 +270,10 @@ async function buildResult(
     ...(trial.precision === undefined ? {} : { precision: trial.precision }),
     achieved_sparsity,
     seed: trial.seed,
-    status: failure ? (failure.reason === 'cancelled' ? 'cancelled' : 'failed') : 'done',
+    status: nameStatus(failure, step),
+    ...(failure === undefined && step !== undefined
+      ? { stopped_at: { step, total_steps: trial.train.total_steps } }
+      : {}),
     metrics: evaluated.metrics,
     ...(Object.keys(thresholds).length > 0 ? { thresholds } : {}),
     budget: { ...planned, kept: kept ?? planned.kept },
@@ -274,6 +296,23 @@ async function buildResult(
     },
   };
   return { result, failure };
+}
+
+function nameStatus(failure: Failed | undefined, step: number | undefined): TrialResult['status'] {
+  if (failure !== undefined) return failure.reason === 'cancelled' ? 'cancelled' : 'failed';
+  return step === undefined ? 'done' : 'stopped';
+}
+
+/** Files beside the predictions. */
+async function writeEvaluated(
+  root: string,
+  trialId: string,
+  { files = {}, lines = {} }: TrialEvaluation,
+): Promise<void> {
+  for (const [name, values] of Object.entries(files))
+    await writeTrialJson(root, trialId, name, values);
+  for (const [name, values] of Object.entries(lines))
+    await writeTrialLines(root, trialId, name, values);
 }
 
 function describeFault(error: unknown): Failed {

@@ -2,30 +2,43 @@
 import { ConfigError } from '../../orchestrator/base/errors';
 import { readDecided } from '../../orchestrator/store/decided-plan';
 import { readPlan, writePlan } from '../../orchestrator/store/plan-store';
+import { writeStopped } from '../../orchestrator/store/rung-results';
 import { isSearching } from '../../orchestrator/sweep/search';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
 
+/** What follows from a plan once its trials have come as far as they were to. */
+export interface Decided {
+  planDigest: string;
+  /** All of the plan that follows. */
+  cohorts: { id: string; dataset: string }[];
+  /** Whether there is more to decide once these cohorts have ended. */
+  hasSearch: boolean;
+}
+
 /**
- * Returns the new plan's digest, and all of its cohorts. The same at every attempt, because results
- * do not change.
+ * Writes the plan that follows, and the outcomes of the trials that are stopped. The same at every
+ * attempt, because results do not change.
  *
  * @throws ConfigError if a trial of the search has no result
  */
 export function decideChoices(
   setup: WorkerSetup,
   { sweepId, planDigest }: { sweepId: string; planDigest: string },
-): Promise<{ planDigest: string; cohorts: { id: string; dataset: string }[] }> {
+): Promise<Decided> {
   return beatDuring(async () => {
     // What an earlier attempt has written follows from this plan, and stays as it is.
     const decided = await readDecided(setup.root, await readPlan(setup.root, sweepId, planDigest));
-    if (isSearching(decided)) {
+    const writtenDigest = await writePlan(setup.root, decided);
+    if (writtenDigest === planDigest) {
       const message = 'a trial of the search has no result, although all have ended; start again';
       throw new ConfigError({ where: sweepId, message });
     }
+    await writeStopped(setup.root, decided);
     return {
-      planDigest: await writePlan(setup.root, decided),
+      planDigest: writtenDigest,
       cohorts: decided.cohorts.map(({ id, dataset }) => ({ id, dataset })),
+      hasSearch: isSearching(decided),
     };
   });
 }

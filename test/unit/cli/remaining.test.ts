@@ -32,7 +32,7 @@ describe('what is left of a sweep', () => {
   test('is all of it in a root that does not exist, which is not made', async () => {
     rmSync(root, { recursive: true });
     expect(await countRemaining(plan, root)).toEqual({
-      ...{ done: 0, failed: 0, left: 9 },
+      ...{ done: 0, failed: 0, stopped: 0, left: 9 },
       seconds: null,
     });
     expect(await compareWithLast(root, plan)).toBeNull();
@@ -44,7 +44,7 @@ describe('what is left of a sweep', () => {
     await end(plan, second, { status: 'failed', metrics: {}, error: 'no' });
     await end(plan, third, { status: 'cancelled', metrics: {} });
     expect(await countRemaining(plan, root)).toEqual({
-      ...{ done: 1, failed: 1, left: 7 },
+      ...{ done: 1, failed: 1, stopped: 0, left: 7 },
       seconds: 7 * PER_TRIAL,
     });
   });
@@ -61,13 +61,13 @@ describe('what is left of a sweep', () => {
   test('has a candidate of each choice that a search is still to make', async () => {
     const searched = searchPlan();
     expect(await countRemaining(searched, root)).toEqual({
-      ...{ done: 0, failed: 0, left: 18 + 9, seconds: null },
+      ...{ done: 0, failed: 0, stopped: 0, left: 18 + 9, seconds: null },
       search: { left: 18, seconds: null },
     });
     for (const trial of searched.trials.slice(0, 4)) await end(searched, trial);
     const rows = 20 * 32;
     expect(await countRemaining(searched, root)).toEqual({
-      ...{ done: 4, failed: 0, left: 14 + 9, seconds: (23 * rows) / 32 },
+      ...{ done: 4, failed: 0, stopped: 0, left: 14 + 9, seconds: (23 * rows) / 32 },
       search: { left: 14, seconds: (14 * rows) / 32 },
     });
     expect(describeSize(searched)).toBe(
@@ -77,7 +77,13 @@ describe('what is left of a sweep', () => {
 
   test('is nothing once all are done', async () => {
     for (const trial of plan.trials) await end(plan, trial);
-    expect(await countRemaining(plan, root)).toEqual({ done: 9, failed: 0, left: 0, seconds: 0 });
+    expect(await countRemaining(plan, root)).toEqual({
+      done: 9,
+      failed: 0,
+      stopped: 0,
+      left: 0,
+      seconds: 0,
+    });
   });
 });
 

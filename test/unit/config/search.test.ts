@@ -18,9 +18,16 @@ describe('a search', () => {
       hold_out: 0.1,
       seeds: [101, 102],
       random: null,
+      stop_early: null,
     });
-    const own = 'search: {over: [dropout], on: {hold_out: 0.2}, seeds: [7-9], try: grid}';
-    expect(load(RATES + own).search).toMatchObject({ hold_out: 0.2, seeds: [7, 8, 9] });
+    const own =
+      'search: {over: [dropout], on: {hold_out: 0.2}, seeds: [7-9], try: grid, ' +
+      'stop_early: {rungs: [0.25, 0.5], keep: 0.34}}';
+    expect(load(RATES + own).search).toMatchObject({
+      hold_out: 0.2,
+      seeds: [7, 8, 9],
+      stop_early: { rungs: [0.25, 0.5], keep: 0.34 },
+    });
   });
 
   test('takes its axes out of what is compared', () => {
@@ -106,7 +113,19 @@ describe('a wrong search', () => {
     ],
     [
       'search: {over: learning_rate, stop_early: {rungs: [0.5]}}',
-      '3: search.stop_early: {"rungs":[0.5]} is not allowed; must be left out: every candidate',
+      '3: search.stop_early.keep: is missing; must be a number in (0, 1)',
+    ],
+    [
+      'search: {over: learning_rate, stop_early: {rungs: [0.5, 0.25], keep: 0.5}}',
+      '3: search.stop_early.rungs: [0.5,0.25] is not allowed; must be growing numbers in (0, 1)',
+    ],
+    [
+      'search: {over: learning_rate, stop_early: {rungs: [0.5, 1], keep: 0.5}}',
+      '3: search.stop_early.rungs[1]: 1 is not allowed; must be a number in (0, 1)',
+    ],
+    [
+      'search: {over: learning_rate, stop_early: {rungs: [0.5], keep: 0.5, asynchronous: true}}',
+      '3: search.stop_early.asynchronous is not a key here (allowed: rungs, keep)',
     ],
     [
       'search: {over: learning_rate, try: tpe}',

@@ -174,3 +174,44 @@ test('a row of which every candidate failed is in no table, and that is said', (
     /snip 80 %.* none: every candidate failed; lr 0\.0003/,
   );
 });
+
+test('says who was stopped where, and how much training that took', () => {
+  const before = searchPlan([1, 2, 3], { rungs: [0.25, 0.5], keep: 0.5 });
+  const stop = (trial: Trial, step: number, accuracy: number) =>
+    buildResult(
+      before,
+      trial,
+      { accuracy, f1: 0.5 },
+      {
+        ...{ status: 'stopped', stopped_at: { step, total_steps: 20 } },
+        train: { steps: step, rows_per_s: 60, wall_s: 20, cohort: 1 },
+      },
+    );
+  // The first rate is behind after a quarter; the third wins at half.
+  const measure = (step: number): Map<string, TrialResult> =>
+    new Map(
+      before.trials.map((trial) => {
+        const rate = trial.train.learning_rate;
+        return [trial.id, stop(trial, step, 0.6 + 30 * rate + trial.seed / 10_000)];
+      }),
+    );
+  const once = decideSearch(before, [], measure(5))!;
+  const plan = decideSearch(once, [], measure(10))!;
+  const results = before.trials.map(({ id, train }) =>
+    measure(train.learning_rate < 0.001 ? 5 : 10).get(id)!,
+  );
+  const table = renderTable(plan, results);
+  expect(table).toContain(
+    'lr 0.003 of 0.0003, 0.001, 0.003; +6.0, n = 2: equal in every pair, no interval to lr 0.001 ' +
+      'after 50 % of training; learning rate at the edge: try beyond',
+  );
+  expect(table).toContain(
+    'stopped early: after 25 % and 50 % of their training, 50 % of the candidates go on, rounded ' +
+      'up; trained on 4,800 rows (42 % of what all would take to their end)',
+  );
+  expect(table).toContain('search 0 of 18 trials and 18 stopped early, comparison 0 of 9');
+  const markdown = renderMarkdown(summarize(plan, results, {}));
+  expect(markdown).toContain(
+    '| dense, bottleneck 64 | 0.0003 | 2 | 61.9 ± 0.0 | stopped at 25 % |',
+  );
+});

@@ -40,7 +40,7 @@ async function buildResult(
   const failed = { [trial.id]: { reason: 'non_finite', message: 'loss is NaN' } };
   await evaluateTrials(setup, {
     sweepId: plan.sweep_id,
-    cohortId: 'c01-mrpc',
+    cohortId: plan.cohorts[0]!.id,
     planDigest,
     trials: [trial.id],
     failed,
@@ -99,7 +99,7 @@ test('a question trial leaves answers by its predictions, a threshold in its res
   const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
   await evaluateTrials(setup, {
     sweepId: plan.sweep_id,
-    cohortId: 'c01-mrpc',
+    cohortId: plan.cohorts[0]!.id,
     planDigest,
     trials: [trial.id],
     failed: {},
@@ -124,7 +124,7 @@ test('a summary trial leaves a summary per line beside its predictions, and no h
   const setup = { root: ofSummaries } as Parameters<typeof evaluateTrials>[0];
   await evaluateTrials(setup, {
     sweepId: plan.sweep_id,
-    cohortId: 'c01-mrpc',
+    cohortId: plan.cohorts[0]!.id,
     planDigest,
     trials: [trial.id],
     failed: {},
@@ -151,7 +151,7 @@ test('a finished result is not made again: an attempt resumes where the last end
   const setup = { root: ofQuestions } as Parameters<typeof evaluateTrials>[0];
   const input = {
     sweepId: plan.sweep_id,
-    cohortId: 'c01-mrpc',
+    cohortId: plan.cohorts[0]!.id,
     planDigest: await writePlan(ofQuestions, plan),
     trials: [trial.id],
   };

@@ -65,7 +65,7 @@ describe('two sweeps that share trials', () => {
       [plan, other].map(async (each) => ({
         ...{
           sweepId: each.sweep_id,
-          cohortId: 'c01-mrpc',
+          cohortId: each.cohorts[0]!.id,
           planDigest: await writePlan(place, each),
         },
         trials: [trial.id],
