@@ -246,9 +246,16 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   const runBeside = (work: Promise<void>) =>
     running.push(work.catch((error: unknown) => void errors.push(error)));
 
-  /** Starts cohorts in this order until none is left or the sweep stops, and waits for them. */
+  /**
+   * Starts cohorts in this order until none is left or the sweep stops, and waits for them. There
+   * may be more meanwhile.
+   */
   async function runCohorts(cohorts: SweepInput['cohorts']): Promise<void> {
-    for (const [index, { id, dataset }] of cohorts.entries()) {
+    for (let index = 0; ; index++) {
+      const isThere = () => index < cohorts.length;
+      if (!isThere()) await Promise.race([Promise.all(running), condition(isThere)]);
+      if (!isThere()) break;
+      const { id, dataset } = cohorts[index]!;
       // Prepare rows while their cohort waits for its turn; runCohort handles a failure.
       if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
       await condition(
