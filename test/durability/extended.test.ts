@@ -72,7 +72,10 @@ describeTrainer('a sweep that is extended', () => {
     await moves;
     mkdirSync(obstacle, { recursive: true });
     const asked = await extend(hit, braked.address, '--detach');
-    expect(asked).toMatchObject({ status: 0, stdout: expect.stringContaining('6 new trials') });
+    expect(asked).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('6 new trials') as string,
+    });
     expect(readPlan(hit).extended).toBeUndefined();
     await Promise.all([hit.killService('worker'), hit.killService('temporal')]);
     rmSync(obstacle, { recursive: true });
