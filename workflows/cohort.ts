@@ -13,6 +13,7 @@ import { briefActivities } from './brief-activities';
 import { Leases, type HeldTrainer } from './leases';
 import {
   CANCELLED,
+  dropSignal,
   modeSignal,
   type CohortInput,
   type CohortOutcome,
@@ -55,10 +56,15 @@ async function runCohort(
   setHandler(modeSignal, (wish) => {
     if (mode !== 'cancel') mode = wish;
   });
+  const dropped = new Set(input.dropped);
+  setHandler(dropSignal, (trials) => {
+    for (const trial of trials) dropped.add(trial);
+  });
   const triedElsewhere = new Set<string>();
   const whole: PartOf = {
     plan,
     mode: () => mode,
+    isDropped: (trial) => dropped.has(trial),
     nextGeneration: () => `${run}-${generations++}`,
     mayTryElsewhere: (trials) => !trials.some((trial) => triedElsewhere.has(trial)),
   };
@@ -100,8 +106,11 @@ class PlacedCohort {
       setCurrentDetails(this.describe());
       await condition(() => this.waiting.length > 0 || this.running === 0);
       if (this.waiting.length === 0) break;
-      await condition(() => this.whole.mode() !== 'pause');
-      if (this.whole.mode() === 'cancel')
+      await condition(() => this.whole.mode() !== 'pause' || this.waitsInVain());
+      const dropped = this.waiting.filter((trial) => this.whole.isDropped(trial));
+      this.waiting = this.waiting.filter((trial) => !this.whole.isDropped(trial));
+      if (dropped.length > 0) await this.evaluate(dropped, asCancelled, 0);
+      else if (this.whole.mode() === 'cancel')
         await this.evaluate(this.waiting.splice(0), asCancelled, 0);
       else await this.placeSome();
     }
@@ -110,6 +119,9 @@ class PlacedCohort {
     if (this.errors.length > 0) throw this.errors[0];
     return sumUp(this.outcomes);
   }
+
+  /** Whether it waits for a trainer for trials that were cancelled. */
+  private waitsInVain = (): boolean => this.waiting.some((trial) => this.whole.isDropped(trial));
 
   private describe(): string {
     const waiting = this.waiting.length > 0 ? [`${this.waiting.length} wait for a trainer`] : [];

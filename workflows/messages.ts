@@ -3,6 +3,7 @@
  * workflows and by the CLI, so it may import only `@temporalio/workflow` and types.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Extension } from '../orchestrator/sweep/types';
 import type { TrainerSource } from '../orchestrator/trainer-client/registry';
 import type { Work } from '../orchestrator/trainer-client/spec';
 
@@ -56,6 +57,10 @@ export interface SweepInput {
   hasSearch?: boolean;
   /** Whether the server has our search attributes. */
   isSearchable?: boolean;
+  /** What is still to be changed, if its history became too long before that. */
+  changes?: Change[];
+  /** How often cohorts have run again, by id, if any has. */
+  attempts?: Record<string, number>;
   /** Where the sweep's earlier runs got to, if its history became too long for one. */
   earlier?: Pick<SweepStatus, 'mode' | 'done' | 'failed' | 'cancelled'>;
 }
@@ -66,6 +71,8 @@ export interface CohortInput {
   run: string;
   cohortId: string;
   mode: Mode;
+  /** Trials that were cancelled before it started. */
+  dropped?: string[];
   /** Absent in sweeps of an earlier version. */
   placement?: CohortPlacement;
   /** Whether brief activities run within workflow tasks; absent in sweeps of an earlier version. */
@@ -100,6 +107,8 @@ export interface SweepStatus {
   cancelled: number;
   /** Why no more cohorts are started, although some are left; absent if all are. */
   stopped?: string;
+  /** Why the last change was not made; absent if it was. */
+  notChanged?: string;
 }
 
 /** How a cohort ended: trials by outcome. */
@@ -111,12 +120,36 @@ export interface CohortOutcome {
   failure?: Failed;
 }
 
+/** What a running sweep is extended by. Small: what it comes to is planned by an activity. */
+export interface ExtendRequest {
+  extension: Extension;
+  /** Maximum trials of each new cohort. */
+  maxCohort: number;
+}
+
 export const statusQuery = defineQuery<SweepStatus>('status');
 /**
  * Sets the mode and returns the previous one. `cancel` is final: a later `run` or `pause` is
  * rejected.
  */
 export const setModeUpdate = defineUpdate<Mode, [Mode]>('setMode');
+/** What a user changes of a sweep that runs; trials by id. */
+export type Change =
+  | { kind: 'extend'; request: ExtendRequest }
+  /** Runs failed and cancelled ones again, once these cohorts have ended. */
+  | { kind: 'retry'; trials: string[]; after?: string[] }
+  /** Goes on without them. */
+  | { kind: 'cancel'; trials: string[] };
+
+/**
+ * Changes the sweep. What is accepted is done once a worker is there, and once, however often it is
+ * asked for. Rejected with one of REJECTED as type.
+ */
+export const changeUpdate = defineUpdate<void, [Change]>('change');
+/** Why an update comes too late. */
+export const REJECTED = { cancelling: 'Cancelling', ending: 'Ending' } as const;
+/** From a sweep to a cohort in progress: go on without these trials. */
+export const dropSignal = defineSignal<[string[]]>('drop');
 /** From a sweep to its cohorts. */
 export const modeSignal = defineSignal<[Mode]>('mode');
 

@@ -52,6 +52,8 @@ const OF_THE_TRAINER = ['internal', 'quarantined', 'out_of_memory'];
 export interface PartOf {
   plan: { sweepId: string; planDigest: string; cohortId: string };
   mode(): Mode;
+  /** Whether a trial was cancelled, while the others go on. */
+  isDropped(trial: string): boolean;
   /** A new generation of job ids. */
   nextGeneration(): string;
   /** Whether these trials may have another try at another trainer. */
@@ -95,14 +97,16 @@ export async function runPart(
    */
   async function runUnderMode(job: JobRef): Promise<JobOutcome> {
     let ended = false;
+    const isSmaller = () => job.trials.some((trial) => cohort.isDropped(trial));
+    const shouldRun = () => cohort.mode() === 'run' && !isSmaller();
     const stopper = (async () => {
-      await condition(() => ended || cohort.mode() !== 'run');
+      await condition(() => ended || !shouldRun());
       while (!ended) {
-        await short.cancelJob(job, cohort.mode() === 'pause' ? 'checkpoint' : 'abort');
+        await short.cancelJob(job, cohort.mode() === 'cancel' ? 'abort' : 'checkpoint');
         const asked = cohort.mode();
         // The job may not have been submitted yet, so ask until the watcher ends.
         await condition(() => ended || cohort.mode() !== asked, '5 seconds');
-        if (cohort.mode() === 'run') await condition(() => ended || cohort.mode() !== 'run');
+        if (shouldRun()) await condition(() => ended || !shouldRun());
       }
     })();
     stopper.catch(() => undefined); // thrown below
@@ -131,10 +135,17 @@ export async function runPart(
   }
 
   /** Null if these trials are through, or failed. */
-  async function runStage(work: Work, some: string[]): Promise<Return | null> {
+  async function runStage(work: Work, all: string[]): Promise<Return | null> {
     let generation = cohort.nextGeneration();
     let retries = 0;
+    let some = all;
     for (let interruptions = 0; interruptions < INTERRUPTION_LIMIT;) {
+      markAll(
+        some.filter((trial) => cohort.isDropped(trial)),
+        CANCELLED,
+      );
+      some = some.filter((trial) => !cohort.isDropped(trial));
+      if (some.length === 0) return null;
       if (held !== null && cohort.mode() === 'pause')
         return { why: 'paused', message: null, job: null };
       await condition(() => cohort.mode() !== 'pause');
@@ -154,7 +165,7 @@ export async function runPart(
         return null;
       }
       if (outcome.state === 'interrupted') {
-        if (cohort.mode() === 'run') {
+        if (cohort.mode() === 'run' && !some.some((trial) => cohort.isDropped(trial))) {
           interruptions++;
           await sleep('1 second');
         }

@@ -24,6 +24,7 @@ import { FailureBudget } from './failure-budget';
 import { keepReportFresh } from './fresh-report';
 import {
   CANCELLED,
+  dropSignal,
   modeSignal,
   setModeUpdate,
   statusQuery,
@@ -33,6 +34,7 @@ import {
   type SweepStatus,
 } from './messages';
 import { placedSignal } from './pool-messages';
+import { SweepChanges } from './sweep-changes';
 import { describeProgress } from './search-attributes';
 import { rootMessage } from './root-message';
 
@@ -74,6 +76,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   const placed = new Set<string>();
   const children = new Map<string, ChildWorkflowHandle<typeof cohort>>();
   const prepared = new Map<string, Promise<void>>();
+  const attempts: Record<string, number> = { ...input.attempts };
   let inProgress = 0;
   let signalled: Mode = 'run';
   const budget = new FailureBudget(input.maxFailures ?? 0);
@@ -98,7 +101,6 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       },
     },
   );
-
   // Sweeps that an earlier version started go on as they began: all cohorts are started, even to
   // cancel them, and each writes a report.
   const frugal = patched('unfinished-cohorts-only');
@@ -132,24 +134,35 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   async function runCohort(id: string, dataset: string, all: number): Promise<void> {
     // The sweep's id makes the child's unique, because children cannot be started with "use
     // existing".
-    const workflowId = `${sweepId}/${run}/${id}`;
+    const attempt = attempts[id] === undefined ? run : `${run}r${attempts[id]}`;
+    const workflowId = `${sweepId}/${attempt}/${id}`;
     const placement = input.placement && { ...input.placement, dataset, cohorts: all };
     try {
       // A cancelled sweep needs no data.
       if (status.mode !== 'cancel') await prepareUnlessCancelled(dataset);
       const mode = status.mode;
       if (frugal && mode === 'cancel') return await cancelCohorts([id]);
+      const dropped = [...changes.droppedOf(id)];
       const child = await startChild(cohort, {
         workflowId,
-        args: [{ ...plan, run, cohortId: id, mode, ...(placement && { placement, isBrief }) }],
+        args: [
+          {
+            ...{ ...plan, run: attempt, cohortId: id, mode },
+            ...(dropped.length > 0 && { dropped }),
+            ...(placement && { placement, isBrief }),
+          },
+        ],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       });
       children.set(id, child);
       // The mode may have changed while the child was starting and could not be signalled.
       if (status.mode !== mode) await child.signal(modeSignal, status.mode).catch(() => undefined);
+      const late = changes.droppedOf(id).slice(dropped.length);
+      if (late.length > 0) await child.signal(dropSignal, late).catch(() => undefined);
       const outcome = await child.result();
       count(outcome);
-      status.cohorts[id] = outcome.cancelled > 0 ? 'cancelled' : 'done';
+      const isCancelled = outcome.cancelled > changes.droppedOf(id).length;
+      status.cohorts[id] = isCancelled ? 'cancelled' : 'done';
       budget.note(outcome);
     } catch (error) {
       const outcome = await short.failCohort({
@@ -233,9 +246,16 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   const runBeside = (work: Promise<void>) =>
     running.push(work.catch((error: unknown) => void errors.push(error)));
 
-  /** Starts cohorts in this order until none is left or the sweep stops, and waits for them. */
+  /**
+   * Starts cohorts in this order until none is left or the sweep stops, and waits for them. There
+   * may be more meanwhile.
+   */
   async function runCohorts(cohorts: SweepInput['cohorts']): Promise<void> {
-    for (const [index, { id, dataset }] of cohorts.entries()) {
+    for (let index = 0; ; index++) {
+      const isThere = () => index < cohorts.length;
+      if (!isThere()) await Promise.race([Promise.all(running), condition(isThere)]);
+      if (!isThere()) break;
+      const { id, dataset } = cohorts[index]!;
       // Prepare rows while their cohort waits for its turn; runCohort handles a failure.
       if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
       await condition(
@@ -267,25 +287,65 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     if (frugal && status.mode === 'cancel' && left.length > 0) await cancelCohorts(left);
   }
 
-  /** Decides what the search can, and returns the cohorts that follow from it. */
-  async function decide(): Promise<SweepInput['cohorts']> {
-    const decided = await long.decideChoices(plan);
-    plan.planDigest = decided.planDigest;
-    hasSearch = decided.hasSearch;
-    const added = decided.cohorts.filter(({ id }) => !(id in status.cohorts));
+  let { hasSearch = false, cohorts: known } = input;
+  /** Cohorts to start, of which there may be more by the time that the first have ended. */
+  let queue: SweepInput['cohorts'] = [];
+
+  /** Takes note of a new plan, and returns the cohorts that it adds. */
+  function takeOver(planDigest: string, cohorts: SweepInput['cohorts']): SweepInput['cohorts'] {
+    plan.planDigest = planDigest;
+    const added = cohorts.filter(({ id }) => !(id in status.cohorts));
     for (const { id } of added) status.cohorts[id] = 'waiting';
+    known = [...known, ...added];
     return added;
   }
 
-  let { hasSearch = false, cohorts: known } = input;
-  await runCohorts(frugal ? await findUnfinished() : input.cohorts);
-  const isCut = () =>
-    status.mode === 'cancel' || Object.values(status.cohorts).includes('cancelled');
-  while (hasSearch && !historyIsLong && budget.spent === null && !isCut()) {
-    const added = await decide();
-    known = [...known, ...added];
-    await runCohorts(added);
+  const changes = new SweepChanges(
+    {
+      ...{ plan, status, children, isStopping: () => budget.spent !== null },
+      takeOver: (extended) => {
+        queue.push(...takeOver(extended.planDigest, extended.cohorts));
+        hasSearch ||= extended.hasSearch;
+      },
+      runAgain: (ids) => {
+        const isOver = (id: string) => !['waiting', 'running'].includes(status.cohorts[id]!);
+        const again = known.filter(({ id }) => ids.includes(id) && isOver(id));
+        for (const { id } of again) {
+          status.cohorts[id] = 'waiting';
+          attempts[id] = (attempts[id] ?? 0) + 1;
+        }
+        queue.push(...again);
+      },
+    },
+    [...(input.changes ?? [])],
+  );
+
+  /** Decides what the search can, and returns the cohorts that follow from it. */
+  async function decide(): Promise<SweepInput['cohorts']> {
+    changes.isPlanning = true;
+    const decided = await long.decideChoices(plan);
+    changes.isPlanning = false;
+    hasSearch = decided.hasSearch;
+    return takeOver(decided.planDigest, decided.cohorts);
   }
+
+  const isCut = () =>
+    status.mode === 'cancel' ||
+    changes.missing.size > 0 ||
+    Object.values(status.cohorts).includes('cancelled');
+  queue = frugal ? await findUnfinished() : [...input.cohorts];
+  for (;;) {
+    await runCohorts(queue);
+    if (historyIsLong) break;
+    // What was asked for is in the plan before the sweep ends, however that is.
+    await condition(() => changes.areDone);
+    if (budget.spent !== null && status.mode !== 'cancel') break;
+    queue = known.filter(({ id }) => status.cohorts[id] === 'waiting');
+    if (queue.length > 0) continue;
+    if (!hasSearch || budget.spent !== null || isCut()) break;
+    queue = await decide();
+  }
+  changes.isEnding = true;
   if (budget.spent !== null && (hasSearch || Object.values(status.cohorts).includes('waiting')))
     status.stopped = budget.spent;
   else if (hasSearch && isCut()) status.stopped = 'cancelled during its search';
@@ -296,6 +356,8 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     const { mode, done, failed, cancelled } = status;
     const earlier = { mode, done, failed, cancelled };
     const next = { ...input, planDigest: plan.planDigest, cohorts: known, hasSearch, earlier };
+    Object.assign(next, changes.pending.length > 0 && { changes: changes.pending });
+    Object.assign(next, Object.keys(attempts).length > 0 && { attempts });
     await continueAsNew<typeof sweep>(next);
   }
   return status;

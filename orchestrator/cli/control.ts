@@ -15,7 +15,9 @@ import { connectTemporal } from '../runtime/temporal-client';
 import { askCapabilities } from '../runtime/trainer-health';
 import { readTrainers } from '../trainer-client/registry';
 import { hasPlan } from '../store/plan-store';
+import { cancelTrial } from './cancel-trial';
 import { findSweep, type FoundSweep } from './find-place';
+import { findTarget } from './find-target';
 import { workflowState } from './follow';
 import { listOpenIds } from './open-sweeps';
 import { addJsonOption, addPlaceOptions, type PlaceOptions } from './options';
@@ -30,6 +32,7 @@ const TRAINER_MS = 3000;
 
 interface ControlOptions extends PlaceOptions {
   force?: boolean;
+  sweep?: string;
   json?: boolean;
 }
 
@@ -62,7 +65,9 @@ const RESUME: Control = {
 const CANCEL: Control = {
   name: 'cancel',
   mode: 'cancel',
-  description: 'end a sweep; finished trials keep their results, and `start` reruns the others',
+  description:
+    'end a sweep, or one trial of it; what is finished keeps its results, and `start` reruns the ' +
+    'rest',
   done: 'is being cancelled',
   already: 'is being cancelled already',
 };
@@ -70,23 +75,34 @@ const CANCEL: Control = {
 export const pauseCommand = (): Command => modeCommand(PAUSE);
 export const resumeCommand = (): Command => modeCommand(RESUME);
 export const cancelCommand = (): Command =>
-  modeCommand(CANCEL).option(
-    '--force',
-    'end a sweep whose worker or trainer is gone for good; a job that a trainer is running for ' +
-      'it goes on',
-  );
+  modeCommand(CANCEL)
+    .option(
+      '--force',
+      'end a sweep whose worker or trainer is gone for good; a job that a trainer is running for ' +
+        'it goes on',
+    )
+    .option('--sweep <sweep>', 'of a trial: the sweep that is meant, of several that have it');
 
 function modeCommand(control: Control): Command {
+  const isCancel = control.mode === 'cancel';
   const command = new Command(control.name)
     .description(control.description)
     .argument(
-      '<sweep>',
+      isCancel ? '<sweep|trial>' : '<sweep>',
       'the id that `start` printed, or its beginning; `sa-orch status` lists them',
     )
-    .addHelpText('after', `\nExample:\n  sa-orch ${control.name} glue-7f3a12cd`);
+    .addHelpText(
+      'after',
+      `\nExample:\n  sa-orch ${control.name} glue-7f3a12cd` +
+        (isCancel ? '\n  sa-orch cancel t0123          a trial: its sweep goes on without it' : ''),
+    );
   return addJsonOption(addPlaceOptions(command)).action((word: string, options: ControlOptions) =>
     runAction(options.json === true, async () => {
-      const sweep = await findSweep(word, options, listOpenIds);
+      const sweep = isCancel
+        ? await findTarget(word, options, (result) => result === null)
+        : { ...(await findSweep(word, options, listOpenIds)), trial: null };
+      if (sweep.trial !== null)
+        return cancelTrial({ ...sweep, trial: sweep.trial }, options.json === true);
       const { before, said } = await setModeOf(sweep, control, options.force === true);
       const { sweepId } = sweep;
       if (options.json) printJson({ sweep_id: sweepId, mode: control.mode, before });

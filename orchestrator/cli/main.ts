@@ -8,6 +8,7 @@ import { cancelCommand, pauseCommand, resumeCommand } from './control';
 import { doctorCommand } from './doctor';
 import { downCommand } from './down';
 import { exportCommand } from './export';
+import { extendCommand } from './extend';
 import { historyCommand } from './history';
 import { logsCommand } from './logs';
 import { artifactRoot, cacheDirectory, stateDirectory } from '../runtime/paths';
@@ -17,6 +18,7 @@ import { printError, rememberPlaces } from './output';
 import { planCommand } from './plan';
 import { predictCommand } from './predict';
 import { reportCommand } from './report';
+import { retryCommand } from './retry';
 import { runCommand } from './run';
 import { scoreCommand } from './score';
 import { startCommand } from './start';
@@ -37,6 +39,8 @@ const COMMANDS = [
   pauseCommand,
   resumeCommand,
   cancelCommand,
+  extendCommand,
+  retryCommand,
   reportCommand,
   compareCommand,
   historyCommand,

@@ -246,7 +246,7 @@ export function parseMinutes(text: string): number {
   return value;
 }
 
-function parseSeeds(text: string): number[] {
+export function parseSeeds(text: string): number[] {
   try {
     return readSeeds(text);
   } catch (error) {

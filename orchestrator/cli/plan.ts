@@ -24,7 +24,7 @@ import { printJson, progressLine, progressLineOnStderr, runAction } from './outp
 import { sayPrecision } from './precision';
 import { count } from './data-lines';
 import { countRemaining, type Remaining } from './remaining';
-import { describeSize, planRequest, readRequest } from './request';
+import { describeSize, planRequest, readRequest, sayExtensions } from './request';
 
 type PlanOptions = SweepOptions & PlaceOptions & { sweep: string; json?: boolean };
 
@@ -49,6 +49,7 @@ export function planCommand(): Command {
       const root = artifactRoot(options.root);
       const plan = await readDecided(root, planWith(standard.precision));
       sayPrecision(request.config.precision, standard, onProgress);
+      sayExtensions(plan, onProgress);
       const trials = plan.trials.map((trial) => ({ ...trial, budget: trialBudget(plan, trial) }));
       const remaining = await countRemaining(plan, root);
       const last = await compareWithLast(root, plan);

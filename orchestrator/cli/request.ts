@@ -1,24 +1,29 @@
 /** Makes a plan from the command line: what `start`, `run` and `plan` share. Starts no service. */
 import { basename } from 'node:path';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
-import { loadSweepConfig } from '../config/load';
+import { askForFile, configFromAsked } from '../config/asked';
+import { planExtensions } from '../config/extended-plan';
+import { describeExtensions } from '../config/extension';
 import type { SweepConfig } from '../config/sweep-config';
 import { nameAfter } from '../config/sweep-file';
+import { readExtensions } from '../store/asked';
 import { resolveDatasets } from '../tasks/resolve';
 import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
+import { artifactRoot } from '../runtime/paths';
 import { planSweep } from '../sweep/plan';
 import { formatPercent } from '../report/format';
 import { countTrials, listSearchTrials } from '../sweep/search';
 import { maskWarnings } from '../sweep/warnings';
-import type { Plan } from '../sweep/types';
+import type { Asked, Extension, Plan } from '../sweep/types';
+import type { Added } from './added-trials';
 import { sayData } from './data-lines';
-import type { SweepOptions } from './options';
+import type { PlaceOptions, SweepOptions } from './options';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 
 /** Where no trainer says what it prefers; on a CPU, trainers prefer the same. */
-const COHORT_SIZE = 10;
+export const COHORT_SIZE = 10;
 
 /** Plans a sweep for trainers with this default precision that prefer cohorts of this size. */
 export type PlanWith = (
@@ -32,8 +37,11 @@ const MANY_SEEDS = 20;
 
 /** A sweep's configuration, and why its profile was chosen if the user named none. */
 export interface Request {
+  asked: Asked;
   config: SweepConfig;
   profileReason: string | null;
+  /** Of a sweep that is there: its plan is made from what is stored. */
+  stored?: { planWith: PlanWith; extension?: Extension; added?: Added };
 }
 
 /**
@@ -41,20 +49,21 @@ export interface Request {
  * file has it.
  */
 export function readRequest(nameOrFile: string, options: SweepOptions): Request {
-  const overrides = {
+  const settings = {
     backbone: options.backbone,
     precision: options.precision,
     tasks: options.tasks?.map((name) => ({ name })),
     seeds: options.seeds,
     rows: options.rows,
-  } as NonNullable<Parameters<typeof loadSweepConfig>[1]>['overrides'];
-  const config = loadSweepConfig(nameOrFile, { profile: options.profile ?? null, overrides });
-  const quick = !options.profile && config.profiles.some(({ name }) => name === 'quick');
-  if (!quick || detectGpu()) return { config, profileReason: null };
-  return {
-    config: loadSweepConfig(nameOrFile, { profile: 'quick', overrides }),
-    profileReason: 'no GPU here; --profile full for all rows and tasks',
   };
+  const read = (profile: string | null, profileReason: string | null): Request => {
+    const asked = askForFile(nameOrFile, profile, settings);
+    return { asked, config: configFromAsked(asked), profileReason };
+  };
+  const request = read(options.profile ?? null, null);
+  const quick = !options.profile && request.config.profiles.some(({ name }) => name === 'quick');
+  if (!quick || detectGpu()) return request;
+  return read('quick', 'no GPU here; --profile full for all rows and tasks');
 }
 
 /**
@@ -65,10 +74,10 @@ export function readRequest(nameOrFile: string, options: SweepOptions): Request 
  */
 export async function planRequest(
   request: Request,
-  options: SweepOptions,
+  options: SweepOptions & PlaceOptions,
   onProgress: OnProgress,
 ): Promise<PlanWith> {
-  const { config, profileReason } = request;
+  const { asked, config, profileReason } = request;
   const backbone = await resolveBackbone(config.backbone, { onProgress });
   onProgress('✓', 'backbone', `${backbone.name}, ${(backbone.weights / 1e6).toFixed(1)} M weights`);
   const datasets = await resolveDatasets(config, {
@@ -80,8 +89,9 @@ export async function planRequest(
   sayName(config, onProgress);
   saySeeds(config, onProgress);
   sayData(datasets, profileNote(config, profileReason), onProgress);
-  const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE, largestCohort) =>
-    planSweep(config, {
+  const root = artifactRoot(options.root);
+  const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE, largestCohort) => {
+    const planned = planSweep(config, {
       backbone,
       datasets,
       maxCohort,
@@ -89,8 +99,17 @@ export async function planRequest(
       defaultPrecision,
       profileReason,
     });
+    return planExtensions(planned, asked, readExtensions(root, planned.sweep_id), maxCohort);
+  };
   for (const warning of maskWarnings(plan('float32'))) onProgress('!', 'masks', warning);
   return plan;
+}
+
+/** What the file that the user has at hand does not say. */
+export function sayExtensions({ sweep_id, extended }: Plan, onProgress: OnProgress): void {
+  if (extended === undefined) return;
+  const added = describeExtensions(extended);
+  onProgress('·', 'extended', `${sweep_id} was extended since it was started, by ${added}`);
 }
 
 /** A name that the user finds in no file, because the file's own cannot be part of an id. */

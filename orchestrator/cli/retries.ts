@@ -20,10 +20,6 @@ export interface Retries {
   isFor(result: TrialResult): boolean;
 }
 
-export const RETRY_LATER =
-  'the sweep is open, and retries only what has failed when it begins; give the option again ' +
-  'once it has ended';
-
 export function addRetryOptions(command: Command): Command {
   return command
     .option('--retry-failed', 'rerun all trials that failed in an earlier run of this sweep')
@@ -54,6 +50,7 @@ export function listRetries(
         `To train it again, first remove ${trialDir(root, done.trial_id)}`,
       );
     },
-    isFor: ({ trial_id }) => retryFailed === true || named.has(trial_id),
+    isFor: ({ trial_id, status }) =>
+      named.has(trial_id) || (retryFailed === true && status === 'failed'),
   };
 }

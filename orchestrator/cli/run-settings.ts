@@ -1,8 +1,10 @@
 /** Translates the flags of `sa-orch run` into settings of a sweep file. Pure. */
 import { PRUNER_NAMES, usesKey } from '../../common/vocabulary/pruners';
 import { ConfigError, UserError, type Problem } from '../base/errors';
-import { sweepConfigFrom } from '../config/load';
-import type { SweepConfig } from '../config/sweep-config';
+import { configFromAsked } from '../config/asked';
+import type { SweepSettingsInput } from '../config/schema';
+import type { Asked } from '../sweep/types';
+import type { Request } from './request';
 import { findPublishedTask, PUBLISHED_TASK_NAMES } from '../tasks/registry';
 import { FAMILY_FLAGS, findGivenFlag, readFamilyFlags } from './family-flags';
 import { chooseAttention, chooseFfn } from './module-flags';
@@ -69,11 +71,13 @@ function readFlags(given: RunOptions, program: Program | undefined): Read {
 }
 
 /** @throws ConfigError that names flags instead of a sweep file's fields */
-export function buildConfig(given: RunOptions, program?: Program): SweepConfig {
+export function buildRequest(given: RunOptions, program?: Program): Request {
   const read = readFlags(given, program);
   checkAmount(read.options);
+  const [name, settings] = [`run-${read.task}`, buildSettings(read)];
+  const asked: Asked = { format: 1, name, file: null, profile: null, settings };
   try {
-    return sweepConfigFrom(`run-${read.task}`, buildSettings(read));
+    return { asked, config: configFromAsked(asked), profileReason: null };
   } catch (error) {
     throw inFlags(error, read.options);
   }
@@ -151,7 +155,7 @@ function nameFlag(field: string, flags: Record<string, string>): string {
 }
 
 /** Settings before they are checked. */
-type Settings = Parameters<typeof sweepConfigFrom>[1];
+type Settings = SweepSettingsInput & Record<string, unknown>;
 
 /** The flags as settings of a sweep file, whose checks and defaults apply. */
 function buildSettings({ options, task, program, pasted }: Read): Settings {

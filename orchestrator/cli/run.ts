@@ -26,7 +26,7 @@ import {
 import { progressLine, progressLineOnStderr, runAction } from './output';
 import { PROGRAM_NAMES, type Program } from './published-settings';
 import { INITS, NORMS, type RunOptions } from './run-options';
-import { buildConfig, explainFlags, inFlags } from './run-settings';
+import { buildRequest, explainFlags, inFlags } from './run-settings';
 import { addSeedFlags, explainSparsity, parseScalar, parseSwitch } from './seed-flags';
 import { launch } from './start';
 
@@ -75,14 +75,14 @@ export function runCommand(): Command {
     .action((program: string | undefined, flags: string[], given: RunOptions) =>
       runAction(given.json === true, async () => {
         const { name, options } = readProgram(program, flags, given);
-        const config = buildConfig(options, name);
+        const request = buildRequest(options, name);
         const said = explainFlags(options, name);
         const meaning = said.length > 0 ? undefined : explainSparsity(options, process.argv);
         const onProgress = options.json ? progressLineOnStderr : progressLine;
         for (const [about, text] of said) onProgress('·', about, text);
         if (meaning !== undefined) onProgress('!', 'sparsity', meaning);
         // Problems that only backbone and data reveal are reported in terms of flags, too.
-        await launch({ config, profileReason: null }, options).catch((error: unknown) => {
+        await launch(request, options).catch((error: unknown) => {
           throw inFlags(error, options);
         });
       }),

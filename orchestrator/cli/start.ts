@@ -23,7 +23,7 @@ import { countTrials } from '../sweep/search';
 import type { Plan } from '../sweep/types';
 import { planWarnings } from '../sweep/warnings';
 import { findObstacle } from '../trainer-client/access';
-import { checkPlan } from '../trainer-client/capabilities';
+import { checkPlan, preferredCohort } from '../trainer-client/capabilities';
 import { attach } from './attach';
 import { askTrainers, chooseTrainers, type Candidate } from './choose-trainers';
 import { areSweepsRunning } from './down';
@@ -48,7 +48,7 @@ import {
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
 import { sayPrecision } from './precision';
 import { checkRoom, listNeeds } from './room';
-import { planRequest, readRequest, type PlanWith, type Request } from './request';
+import { planRequest, readRequest, sayExtensions, type PlanWith, type Request } from './request';
 
 /** One cohort may fail for reasons of its own, and a second one by bad luck. */
 const MAX_FAILURES = 3;
@@ -70,6 +70,25 @@ export function startCommand(): Command {
         'there; if the sweep is already running, join it',
     )
     .requiredOption('--sweep <name|file>', 'name of a sweep in configs/sweeps, or a file')
+    .addHelpText(
+      'after',
+      '\nExample:\n  sa-orch start --sweep glue --data-dir ~/glue\n\nCtrl-C leaves the sweep ' +
+        'running; `sa-orch watch <sweep>` follows it again, `sa-orch cancel <sweep>` ends it.',
+    );
+  addRunOptions(command);
+  addRetryOptions(command);
+  addPlacementOptions(command);
+  return addJsonOption(addServiceOptions(addPlaceOptions(addSweepOptions(command)))).action(
+    (options: LaunchOptions & SweepOptions & { sweep: string }) =>
+      runAction(options.json === true, async () =>
+        launch(readRequest(options.sweep, options), options),
+      ),
+  );
+}
+
+/** How a sweep is run that is submitted. */
+export function addRunOptions(command: Command): Command {
+  return command
     .option('--detach', 'submit the sweep and return')
     .option(
       '--mix-devices',
@@ -81,20 +100,7 @@ export function startCommand(): Command {
       'stop once this many cohorts failed alike with none succeeding in between; 0: never',
       parseInteger,
       MAX_FAILURES,
-    )
-    .addHelpText(
-      'after',
-      '\nExample:\n  sa-orch start --sweep glue --data-dir ~/glue\n\nCtrl-C leaves the sweep ' +
-        'running; `sa-orch watch <sweep>` follows it again, `sa-orch cancel <sweep>` ends it.',
     );
-  addRetryOptions(command);
-  addPlacementOptions(command);
-  return addJsonOption(addServiceOptions(addPlaceOptions(addSweepOptions(command)))).action(
-    (options: LaunchOptions & SweepOptions & { sweep: string }) =>
-      runAction(options.json === true, async () =>
-        launch(readRequest(options.sweep, options), options),
-      ),
-  );
 }
 
 /** Plans, starts the services that are missing, submits and follows. */
@@ -119,7 +125,9 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
     const { sweep_id, cohorts } = plan;
     const { state } = how;
     const warnings = planWarnings(plan);
-    printJson({ sweep_id, trials: countTrials(plan), cohorts: cohorts.length, state, warnings });
+    const added = request.stored?.added && { added: request.stored.added };
+    const trials = countTrials(plan);
+    printJson({ sweep_id, trials, cohorts: cohorts.length, state, ...added, warnings });
   } finally {
     await client.connection.close();
   }
@@ -143,7 +151,7 @@ async function submitRequest(
   refuseUnusable(services);
   // Before any service is started: an invalid request fails in a second, not after minutes of
   // setup.
-  const planWith = await planRequest(request, options, onProgress);
+  const planWith = request.stored?.planWith ?? (await planRequest(request, options, onProgress));
   const makesEnvironment =
     !options.trainer &&
     !options.python &&
@@ -188,9 +196,12 @@ async function checkAndSubmit(
     hint: (able) => hintAtMore(able, runtime.isOurs),
     onProgress,
   });
-  sayPrecision(request.config.precision, standard, onProgress);
+  if (request.stored === undefined) {
+    sayPrecision(request.config.precision, standard, onProgress);
+    sayExtensions(plan, onProgress);
+  }
   // A command's trial is named by its flags, which differ from trial to trial.
-  if (request.config.file !== null && !options.json)
+  if (request.config.file !== null && !options.json && request.stored === undefined)
     sayLastSweep(await compareWithLast(root, plan), onProgress);
   onSubmit(plan.sweep_id);
   // One after the other: a second start must find the sweep of the first, not replace its plan.
@@ -200,6 +211,11 @@ async function checkAndSubmit(
     async () => {
       const decided = await readDecided(root, plan);
       return submitSweep(client, root, plan, {
+        asked: request.asked,
+        extension: request.stored?.extension && {
+          extension: request.stored.extension,
+          maxCohort: preferredCohort(capabilities),
+        },
         taskQueue: runtime.taskQueue,
         hasOldWorker: runtime.hasOldWorker,
         isOtherBuild: runtime.isOtherBuild,

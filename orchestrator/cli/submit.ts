@@ -2,29 +2,37 @@
 import { randomBytes } from 'node:crypto';
 import type { Client, Connection } from '@temporalio/client';
 import type { sweep } from '../../workflows/sweep';
-import type { SweepInput, SweepPlacement } from '../../workflows/messages';
+import type { ExtendRequest, SweepInput, SweepPlacement } from '../../workflows/messages';
 import { describeSweep } from '../../workflows/search-attributes';
 import { UserError } from '../base/errors';
 import { plural } from '../base/plural';
 import type { OnProgress } from '../base/progress';
 import { quoteWord } from '../base/shell-quote';
-import { hasPlan, writePlan } from '../store/plan-store';
+import { hasAsked, writeAsked } from '../store/asked';
+import { hasPlan, readPlan, writePlan } from '../store/plan-store';
 import { writeStopped } from '../store/rung-results';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
 import { listStopped } from '../sweep/rungs';
-import { countTrials, isSearching, listCandidateTrials, listSearchTrials } from '../sweep/search';
-import type { Cohort, Plan, TrialResult } from '../sweep/types';
+import {
+  countTrials,
+  isSearching,
+  listCandidateTrials,
+  listUndecided,
+  listSearchTrials,
+} from '../sweep/search';
+import type { Asked, Cohort, Plan, TrialResult } from '../sweep/types';
 import type { Runtime } from '../runtime/up';
+import { extendOpen, requestChange } from './change-open';
 import { isOpen, workflowState } from './follow';
 import { describeSize } from './request';
-import { RETRY_LATER, type Retries } from './retries';
+import type { Retries } from './retries';
 import { refuseOtherQueue } from './task-queue';
 import { canSearch } from './search-attributes';
 import { terminateLeftCohorts, terminateSweep } from './terminate-cohorts';
 
 export interface Submitted {
-  state: 'started' | 'joined' | 'complete';
+  state: 'started' | 'joined' | 'extended' | 'retried' | 'complete';
   /** A joined sweep waits for `resume`. */
   isPaused: boolean;
   /** With the choices of its search, where they are made already. */
@@ -37,6 +45,10 @@ const REPLACE_WORKER =
   'command again replace it; open sweeps go on.';
 
 export interface SubmitOptions {
+  /** What the plan was made from. */
+  asked: Asked;
+  /** What is added to the sweep if it is open; undefined: nothing. */
+  extension: ExtendRequest | undefined;
   /** The plan with the choices of its search, as far as results make them (readDecided). */
   decided: Plan;
   taskQueue: string;
@@ -70,6 +82,8 @@ export async function submitSweep(
 ): Promise<Submitted> {
   const { taskQueue, retry, checkResults, onProgress } = options;
   let plan = planned;
+  const changed = await changeIfOpen(client, root, plan.sweep_id, options);
+  if (changed !== null) return changed;
   const { state, detail } = await workflowState(client, plan.sweep_id);
   if (state === 'server out of reach')
     throw new UserError(
@@ -83,7 +97,7 @@ export async function submitSweep(
     : undefined;
   // A running sweep keeps the plan file it was started with.
   if (isOpen(state) && hasPlan(root, plan.sweep_id)) {
-    if (retry.isAsked) onProgress('!', 'retry', RETRY_LATER);
+    if (!hasAsked(root, plan.sweep_id)) await writeAsked(root, plan.sweep_id, options.asked);
     await sayOtherKind(client, plan.sweep_id, options.placement.kind, onProgress);
     return { state: 'joined', isPaused: state === 'paused', plan };
   }
@@ -123,6 +137,7 @@ export async function submitSweep(
       2,
       REPLACE_WORKER,
     );
+  await writeAsked(root, plan.sweep_id, options.asked);
   const planDigest = await writePlan(root, plan);
   await writeStopped(root, plan);
   if (isComplete) return { state: 'complete', isPaused: false, plan };
@@ -162,6 +177,59 @@ export async function submitSweep(
     ...(isSearchable ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) } : {}),
   });
   return { state: 'started', isPaused: false, plan };
+}
+
+/**
+ * Extends an open sweep, or has it run failed trials again; null if nothing is to be changed, or it
+ * is not open, or ended just then: its next run begins so.
+ *
+ * @throws UserError (exit 2) if a choice was made without a trial that is to run again
+ */
+async function changeIfOpen(
+  client: Client,
+  root: string,
+  sweepId: string,
+  { extension, retry, taskQueue, isOtherBuild }: SubmitOptions,
+): Promise<Submitted | null> {
+  if ((extension === undefined && !retry.isAsked) || !hasPlan(root, sweepId)) return null;
+  const { state } = await workflowState(client, sweepId);
+  if (!isOpen(state)) return null;
+  await refuseOtherQueue(client, sweepId, taskQueue);
+  if (isOtherBuild)
+    throw new UserError(
+      'the worker that runs here is of another build, which may not know how to change a sweep',
+      2,
+      REPLACE_WORKER,
+    );
+  const isPaused = state === 'paused';
+  if (extension !== undefined) {
+    const extended = await extendOpen(client, root, sweepId, extension);
+    return extended && { state: 'extended', isPaused, plan: extended };
+  }
+  const plan = await readPlan(root, sweepId);
+  const results = await readResults(root, plan);
+  retry.check(results);
+  const again = results.filter(
+    (each) => ['failed', 'cancelled'].includes(each.status) && retry.isFor(each),
+  );
+  const trials = again.map(({ trial_id }) => trial_id);
+  refuseDecided(plan, trials);
+  if (trials.length === 0) return null;
+  const isAccepted = await requestChange(client, sweepId, { kind: 'retry', trials });
+  return isAccepted ? { state: 'retried', isPaused, plan } : null;
+}
+
+/** While a sweep runs, its comparison goes by the choices that are made. */
+function refuseDecided(plan: Plan, trials: readonly string[]): void {
+  const undecided = new Set(listUndecided(plan));
+  const searched = new Set(listSearchTrials(plan));
+  const decided = trials.find((id) => searched.has(id) && !undecided.has(id));
+  if (decided === undefined) return;
+  throw new UserError(
+    `${decided} is of a search, and its choice is made: while ${plan.sweep_id} runs, it stays so`,
+    2,
+    'Give the same command again once the sweep has ended: the choice is then made again.',
+  );
 }
 
 /** Whether a worker of another build may run it wrongly without a word. */
@@ -224,6 +292,14 @@ export function saySubmitted(
   const joined = isPaused
     ? `already started, but paused; \`sa-orch resume ${id}\` continues it`
     : `already running; ${isDetached ? following : 'showing its progress'}`;
-  const words = { started: following, joined, complete: 'all results already exist' };
+  const words = {
+    started: following,
+    joined,
+    extended: isPaused
+      ? `extended, but paused; \`sa-orch resume ${id}\` continues it`
+      : `extended; ${following}`,
+    retried: `failed trials run again; ${following}`,
+    complete: 'all results already exist',
+  };
   onProgress('✓', `sweep ${plan.sweep_id}`, `${size}   ${words[state]}`);
 }

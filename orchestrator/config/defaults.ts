@@ -4,6 +4,7 @@ import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { PruneScheduleName } from '../../common/vocabulary/prune-schedules';
 import type { PruneScopeName } from '../../common/vocabulary/prune-scopes';
 import type { AdapterConfig } from '../sweep/types';
+import type { CompareKeys } from './compare-schema';
 import type { Progressive, TrainSettings } from './sweep-config';
 
 /**
@@ -21,6 +22,8 @@ export const DEFAULT_PRECISION: Readonly<Record<'cpu' | 'cuda', PrecisionName>> 
   cpu: 'float32',
   cuda: 'bf16',
 };
+/** A sweep that compares nothing trains the dense adapter. */
+export const DEFAULT_COMPARE: readonly CompareKeys[] = [{ pruner: ['none'] }];
 export const DEFAULT_SEEDS: readonly number[] = [1, 2, 3];
 /** Of a search: two tell a good value from a bad one, and leave most of the time to the table. */
 export const DEFAULT_SEARCH_SEEDS: readonly number[] = [101, 102];

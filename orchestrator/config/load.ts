@@ -4,7 +4,8 @@ import { checkFamilySettings } from './check-family-settings';
 import { checkSearch } from './check-search';
 import { ConfigError, type Problem } from '../base/errors';
 import { findTasks } from './find-tasks';
-import { isWritten, mergeSettings } from './merge-settings';
+import { DEFAULT_COMPARE } from './defaults';
+import { addSettings, isWritten, mergeSettings } from './merge-settings';
 import { describeIssues, type DocumentProblem } from './problems';
 import { readYaml } from './read-yaml';
 import { completeConfig, completeSearch } from './resolve';
@@ -16,6 +17,8 @@ import {
   type SweepSettingsInput,
 } from './schema';
 import { suggestion } from '../base/suggest';
+import type { Extension } from '../sweep/types';
+import { readText } from '../tables/text';
 import type { SweepConfig } from './sweep-config';
 import { findSweepFile, nameAfter } from './sweep-file';
 import { ownTaskNames } from './task-schema';
@@ -25,6 +28,8 @@ export interface LoadOptions {
   profile?: string | null;
   /** Settings from a command's flags, merged over both. */
   overrides?: SweepSettingsInput;
+  /** What was added to the sweep after it was started, in this order. */
+  extensions?: readonly Extension[];
 }
 
 /**
@@ -35,7 +40,12 @@ export interface LoadOptions {
  */
 export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): SweepConfig {
   const file = findSweepFile(nameOrFile);
-  const { content, locate } = readYaml(file);
+  return loadSweepText(file, readText(file), options);
+}
+
+/** The same for a text that a file has, or had. */
+export function loadSweepText(file: string, text: string, options: LoadOptions = {}): SweepConfig {
+  const { content, locate } = readYaml(file, text);
   const document = check(documentSchema(ownTaskNames(content)), content, (problem) => ({
     where: locate(problem.path),
     message: problem.message,
@@ -45,15 +55,19 @@ export function loadSweepConfig(nameOrFile: string, options: LoadOptions = {}): 
 }
 
 /** Builds a sweep from a command's flags instead of a file, with the same checks and defaults. */
-export function sweepConfigFrom(name: string, settings: SweepSettingsInput): SweepConfig {
-  return buildConfig(name, null, {}, { overrides: settings }, () => name);
+export function sweepConfigFrom(
+  name: string,
+  settings: SweepSettingsInput,
+  extensions: readonly Extension[] = [],
+): SweepConfig {
+  return buildConfig(name, null, {}, { overrides: settings, extensions }, () => name);
 }
 
 function buildConfig(
   name: string,
   file: string | null,
   document: SweepDocument,
-  { profile = null, overrides = {} }: LoadOptions,
+  { profile = null, overrides = {}, extensions = [] }: LoadOptions,
   whereIs: (path: readonly PropertyKey[]) => string,
 ): SweepConfig {
   const where = file ?? name;
@@ -77,15 +91,15 @@ function buildConfig(
   const given = Object.fromEntries(
     Object.entries(overrides).filter(([, value]) => value !== undefined),
   );
-  const over = check(
-    settingsSchema(ownTaskNames(document), settings.compat ?? 'none'),
-    given,
-    (problem) => ({
+  const checkTyped = (typed: unknown): SweepSettings =>
+    check(settingsSchema(ownTaskNames(document), settings.compat ?? 'none'), typed, (problem) => ({
       where: 'command line',
       message: problem.message,
-    }),
-  );
+    }));
+  const over = checkTyped(given);
   settings = mergeSettings(settings, over);
+  const lines = settings.compare?.length ?? DEFAULT_COMPARE.length;
+  settings = extensions.map(checkTyped).reduce(addSettings, settings);
   if (settings.tasks === undefined) {
     throw new ConfigError({
       where,
@@ -94,7 +108,7 @@ function buildConfig(
   }
   rejectRepeatedTasks(where, settings.tasks);
   const nameOrigin = (line: number) =>
-    over.compare === undefined ? whereIs([...comparePath, line]) : 'command line';
+    over.compare === undefined && line < lines ? whereIs([...comparePath, line]) : 'command line';
   const { tasks: written } = settings;
   const described = document.tasks ?? [];
   const tasks = findTasks(written, described, file, (task) =>

@@ -1,6 +1,7 @@
 /** Merges settings: a profile over its file, flags over both, a task's over the sweep's. */
 import { FAMILIES } from '../tasks/registry';
 import { mergeAdapter } from './adapter';
+import { DEFAULT_COMPARE, DEFAULT_SEEDS } from './defaults';
 import type { SweepSettings } from './schema';
 import { isMap } from './schema-parts';
 import type { TrainKeys } from './train-schema';
@@ -27,6 +28,18 @@ export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSe
         : over.search === undefined
           ? base.search
           : over.search,
+  };
+}
+
+/** Settings with further lines of `compare` and further seeds behind those that they have. */
+export function addSettings(
+  base: SweepSettings,
+  { compare = [], seeds = [] }: Pick<SweepSettings, 'compare' | 'seeds'>,
+): SweepSettings {
+  return {
+    ...base,
+    compare: [...(base.compare ?? DEFAULT_COMPARE), ...compare],
+    seeds: [...new Set([...(base.seeds ?? DEFAULT_SEEDS), ...seeds])],
   };
 }
 

@@ -14,7 +14,6 @@ import {
   type YAMLError,
 } from 'yaml';
 import { ConfigError, type Problem } from '../base/errors';
-import { readText } from '../tables/text';
 
 export interface YamlFile {
   content: unknown;
@@ -28,9 +27,9 @@ export interface YamlFile {
  *
  * @throws ConfigError with file and line of everything that cannot be read
  */
-export function readYaml(file: string): YamlFile {
+export function readYaml(file: string, text: string): YamlFile {
   const lines = new LineCounter();
-  const yaml = parseDocument(readText(file), { lineCounter: lines, merge: true });
+  const yaml = parseDocument(text, { lineCounter: lines, merge: true });
   const at = (offset: number) => `${file}:${lines.linePos(offset).line}`;
   const errors = [...yaml.errors, ...yaml.warnings];
   if (errors.length > 0) {

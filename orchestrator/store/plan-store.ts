@@ -33,11 +33,15 @@ const serialize = (plan: Plan): string => `${JSON.stringify(plan, null, 2)}\n`;
 /** The digest that a plan's file has. */
 const digestPlan = (plan: Plan): string => digestText(serialize(plan));
 
-/** A plan that has all of another one and more, as the one that may replace it under a workflow. */
-export const followPlan = (before: Plan, plan: Plan): Plan => ({
-  ...plan,
-  follows: [...(before.follows ?? []), digestPlan(before)],
-});
+/**
+ * A plan that has all of another one and more, as the one that may replace it under a workflow.
+ * Written and read again, it has the same digest: what it follows comes last.
+ */
+export function followPlan(before: Plan, plan: Plan): Plan {
+  const followed = { ...plan };
+  delete followed.follows;
+  return { ...followed, follows: [...(before.follows ?? []), digestPlan(before)] };
+}
 
 /** Writes a plan and its trials' configurations, and returns the plan file's digest. */
 export async function writePlan(root: string, plan: Plan): Promise<string> {

@@ -2,6 +2,7 @@ import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { SweepConfig } from '../config/sweep-config';
 import { ConfigError } from '../base/errors';
 import { formCohorts } from './cohorts';
+import { nameChoice } from './extend';
 import { dropRepeated, sweepId } from './identity';
 import { listHeldOut, listTaskDatasets } from './lookup';
 import { planTask, type Variant } from './plan-task';
@@ -101,9 +102,7 @@ function listChoices(variants: readonly Variant[]): PlannedChoice[] {
         confirm: compared,
       })),
     }));
-  const keyOf = ({ candidates }: PlannedChoice) =>
-    candidates.flatMap(({ trials }) => trials).join(' ');
-  return [...new Map(choices.map((choice) => [keyOf(choice), choice])).values()];
+  return [...new Map(choices.map((choice) => [nameChoice(choice), choice])).values()];
 }
 
 /** Of the trials that a search chooses from, until the first rung, and then of the others. */

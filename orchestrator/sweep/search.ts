@@ -1,4 +1,5 @@
 /** Decides what a search has found: which candidates go on, and which are compared. Pure. */
+import { groupBy } from '../base/group-by';
 import { formCohorts } from './cohorts';
 import { dropRepeated } from './identity';
 import { findDataset, findTrial } from './lookup';
@@ -34,8 +35,14 @@ export const listOpenChoices = ({ search }: Pick<Plan, 'search'>): PlannedChoice
 export const isSearching = (plan: Plan): boolean => listOpenChoices(plan).length > 0;
 
 /** Ids of the trials whose results its choices are made from. */
-export const listSearchTrials = ({ search }: Plan): string[] =>
+export const listSearchTrials = ({ search }: Pick<Plan, 'search'>): string[] =>
   search?.choices.flatMap(({ candidates }) => candidates.flatMap(({ trials }) => trials)) ?? [];
+
+/** Those of them that choices are still to be made from. */
+export const listUndecided = (plan: Pick<Plan, 'search'>): string[] =>
+  listOpenChoices(plan).flatMap((choice) =>
+    listActive(choice).flatMap((index) => choice.candidates[index]!.trials),
+  );
 
 /** The trials that would be compared if their values were chosen, of choices yet to be made. */
 export const listCandidateTrials = (plan: Pick<Plan, 'search'>): Trial[] =>
@@ -153,22 +160,22 @@ function decideChoice(
 function addWhatFollows(plan: Plan, search: PlannedSearch): Plan {
   const { max_cohort: maxCohort, stop_early: stopEarly } = search;
   const open = listOpenChoices({ search });
-  const goOn = new Set(
-    open.flatMap((choice) =>
-      listActive(choice).flatMap((index) => choice.candidates[index]!.trials),
-    ),
-  );
   const compared = search.choices.flatMap(
     ({ candidates, chosen }) => candidates[chosen ?? -1]?.confirm ?? [],
   );
   const added = dropRepeated([...plan.trials, ...compared]).slice(plan.trials.length);
-  const fraction = open.length === 0 ? null : findNextRung(stopEarly, open[0]!);
-  const searched = formRungCohorts(
-    plan.trials.filter(({ id }) => goOn.has(id)),
-    fraction,
-    maxCohort,
-    plan.cohorts.length,
-  );
+  const searched: Cohort[] = [];
+  // Choices that were added later are behind.
+  for (const [fraction, same] of groupBy(open, (each) => findNextRung(stopEarly, each))) {
+    const goOn = new Set(
+      same.flatMap((choice) =>
+        listActive(choice).flatMap((index) => choice.candidates[index]!.trials),
+      ),
+    );
+    const some = plan.trials.filter(({ id }) => goOn.has(id));
+    const before = plan.cohorts.length + searched.length;
+    searched.push(...formRungCohorts(some, fraction, maxCohort, before));
+  }
   const before = plan.cohorts.length + searched.length;
   const trials = [...plan.trials, ...added];
   const cohorts = [...searched, ...formCohorts(added, maxCohort, before)];
@@ -195,7 +202,7 @@ const averageValues = ({ values }: Tried): number =>
   [...values.values()].reduce((sum, value) => sum + value, 0) / values.size;
 
 /** A task's trials may take as long in the comparison as in the search. */
-function limitTime(cohort: Cohort, { cohorts }: Plan, trials: readonly Trial[]): Cohort {
+export function limitTime(cohort: Cohort, { cohorts }: Plan, trials: readonly Trial[]): Cohort {
   const taskOf = new Map(trials.map(({ id, task }) => [id, task]));
   const task = taskOf.get(cohort.trials[0]!);
   const { max_minutes } = cohorts.find(({ trials: [first] }) => taskOf.get(first!) === task)!;

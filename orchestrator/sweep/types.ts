@@ -348,9 +348,33 @@ export interface Candidate {
   confirm: Trial[];
 }
 
+/** What is added to a sweep after it was started. Each cell of its table gets every seed. */
+export interface Extension {
+  seeds?: number[];
+  /** Lines of `compare` as they are written in a sweep file. */
+  compare?: object[];
+}
+
+/**
+ * What a user asked for at a start, in `sweeps/<sweep id>/asked.json`: with backbone and data sets
+ * of the plan all that it takes to plan the sweep again.
+ */
+export interface Asked {
+  /** Raised when files of earlier versions can no longer be read. */
+  format: 1;
+  name: string;
+  /** null if a command made it, by `settings` alone. */
+  file: { path: string; text: string } | null;
+  /** Of the file. */
+  profile: string | null;
+  /** Those of a command's flags, as they are written in a sweep file. */
+  settings: Record<string, unknown>;
+}
+
 /**
  * A planned sweep: everything needed to run it, in `sweeps/<sweep id>/plan.json`. Written once,
- * but for a search's decisions: each adds the chosen trials and their cohorts behind the others.
+ * but for a search's decisions and for extensions: each adds trials and their cohorts behind the
+ * others.
  */
 export interface Plan {
   /**
@@ -375,6 +399,8 @@ export interface Plan {
    * after the sweep has run.
    */
   margin?: number;
+  /** What was added after the start, oldest first; the sweep keeps its id. */
+  extended?: Extension[];
   /**
    * Digests of the plan files that this one came from, oldest first: each has all of the one
    * before.

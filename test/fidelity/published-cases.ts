@@ -1,7 +1,7 @@
 /** The recorded cases of the published code as trials, by way of the flags of `sa-orch run`. */
 import { normalizeFlags } from '../../orchestrator/cli/options';
 import { runCommand } from '../../orchestrator/cli/run';
-import { buildConfig } from '../../orchestrator/cli/run-settings';
+import { buildRequest } from '../../orchestrator/cli/run-settings';
 import { expandLine } from '../../orchestrator/sweep/compare';
 import { DEFAULT_UNFREEZE_PARAMS, modelAdapter } from '../../orchestrator/sweep/published-model';
 import { publishPrune, publishTrain } from '../../orchestrator/sweep/published-steps';
@@ -70,7 +70,7 @@ function planTrial(flags: string, { arch, kind }: Case, hasWorkaround: boolean) 
   command.exitOverride().configureOutput({ writeErr: () => undefined });
   const words = flags.replace('--sparsity S', '--sparsity 0.5').split(/\s+/).filter(Boolean);
   command.parseOptions(normalizeFlags(words));
-  const config = buildConfig({ ...command.opts(), compat: 'official' });
+  const { config } = buildRequest({ ...command.opts(), compat: 'official' });
   const [task] = config.tasks;
   const { epochs, steps, ...settings } = task!.lines[0]![0]!.candidates[0]!.train;
   const batches = Math.ceil(ROWS / settings.batch_size);

@@ -84,6 +84,8 @@ interface Script {
   /** The cohorts that follow from a search, and before them those of each of its rungs. */
   chosen?: string[];
   rungs?: string[][];
+  /** Further activities, by name. */
+  activities?: Record<string, (...input: never[]) => unknown>;
 }
 
 export class ScriptedServer {
@@ -170,6 +172,7 @@ export class ScriptedServer {
       },
       writeSweepReport: () => void reports.push(Date.now()),
       ...(pool === undefined ? {} : poolActivities(pool)),
+      ...script.activities,
     };
     const worker = await Worker.create({
       connection: this.env.nativeConnection,

@@ -5,6 +5,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import { explainSystemError, isSystemError } from '../../common/system-errors';
+import { endTrials, forgetOutcomes } from './change-trials';
+import { extendPlan } from './extend';
 import { cancelJob, runJob } from './job';
 import { askForTrainer, lookAtTrainers, releaseTrainer, withdrawRequest } from './pool';
 import { prepareData } from './prepare';
@@ -56,6 +58,9 @@ export function createActivities(setup: WorkerSetup) {
     failCohort: bound(failCohort),
     endCohorts: bound(endCohorts),
     decideChoices: bound(decideChoices),
+    extendPlan: bound(extendPlan),
+    forgetOutcomes: bound(forgetOutcomes),
+    endTrials: bound(endTrials),
     writeSweepReport: bound(writeSweepReport),
   };
 }

@@ -152,15 +152,25 @@ export function endCohorts(
     await mapBounded(trials, async (id) => {
       // The sweep's next run may have begun: its trials are not to be marked.
       signal.throwIfAborted();
-      let result = await readResult(setup.root, sweepId, id);
-      if (result === null) {
-        ({ result } = await buildResult(setup.root, plan, findTrial(plan, id), failed));
-        await writeResult(setup.root, sweepId, result);
-      }
+      const result = await endTrial(setup.root, plan, id, failed);
       if (result.status === 'failed' || result.status === 'cancelled') outcome[result.status]++;
     });
     return outcome;
   });
+}
+
+/** Gives a trial this outcome unless it has a result; returns what it has then. */
+export async function endTrial(
+  root: string,
+  plan: Plan,
+  id: string,
+  failed: Failed,
+): Promise<TrialResult> {
+  const known = await readResult(root, plan.sweep_id, id);
+  if (known !== null) return known;
+  const { result } = await buildResult(root, plan, findTrial(plan, id), failed);
+  await writeResult(root, plan.sweep_id, result);
+  return result;
 }
 
 /** Marks the cohort's trials without a result as failed, after the cohort itself failed. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { normalizeFlags } from '../../../orchestrator/cli/options';
 import { PUBLISHED_FLAGS } from '../../../orchestrator/cli/published-flags';
 import { readProgram, runCommand } from '../../../orchestrator/cli/run';
-import { buildConfig, explainFlags } from '../../../orchestrator/cli/run-settings';
+import { buildRequest, explainFlags } from '../../../orchestrator/cli/run-settings';
 import type { RunOptions } from '../../../orchestrator/cli/run-options';
 import {
   DEFAULT_UNFREEZE_PARAMS,
@@ -54,7 +54,7 @@ function plan({ compare, tasks, unfreeze_params }: SweepConfig, model_type: stri
 
 describe('the scripts as they stand', () => {
   test.each(['glue', 'qa', 'summarization'] as const)('%s has its rows, rate and rules', (name) => {
-    const config = buildConfig(parse(SCRIPTS[name]));
+    const config = buildRequest(parse(SCRIPTS[name])).config;
     expect(config.compare[0]).toMatchObject({ rules: 'official', sparsity: [0] });
     expect(trainOf(config.tasks[0])).toMatchObject({
       ...{ batch_size: 384, loss_parts: 8, learning_rate: 1e-4, weight_decay: 0.1 },
@@ -64,7 +64,7 @@ describe('the scripts as they stand', () => {
   });
 
   test('glue has the published model: a frozen head, and its places of adapters', () => {
-    const planned = plan(buildConfig(parse(SCRIPTS.glue)), 'roberta');
+    const planned = plan(buildRequest(parse(SCRIPTS.glue)).config, 'roberta');
     expect(planned).toMatchObject({
       adapter: {
         ...{ frozen: ['head.*'], inner_dropout: true, ffn_after_dropout: true },
@@ -74,13 +74,13 @@ describe('the scripts as they stand', () => {
   });
 
   test('what their programs cannot run is refused with the nearest form', () => {
-    expect(plan(buildConfig(parse(SCRIPTS.qa)), 'roberta')).toEqual({
+    expect(plan(buildRequest(parse(SCRIPTS.qa)).config, 'roberta')).toEqual({
       problem: expect.stringMatching(
         /cannot run RoBERTa on questions .*nearest here: a BERT/,
       ) as string,
     });
-    expect(plan(buildConfig(parse(SCRIPTS.qa)), 'bert')).toHaveProperty('adapter');
-    expect(plan(buildConfig(parse(SCRIPTS.summarization)), 'bart')).toEqual({
+    expect(plan(buildRequest(parse(SCRIPTS.qa)).config, 'bert')).toHaveProperty('adapter');
+    expect(plan(buildRequest(parse(SCRIPTS.summarization)).config, 'bart')).toEqual({
       problem: expect.stringMatching(/BART's attention .*nearest here: attention: none/) as string,
     });
   });
@@ -94,7 +94,7 @@ describe('the scripts as they stand', () => {
   test('a program may be named, and its flags follow', () => {
     const flags = ['--task_name', 'rte', '--pruner', 'snip', '--sparsity', '0.4'];
     const { name, options } = readProgram('glue', flags, runCommand().opts());
-    const config = buildConfig(options, name);
+    const { config } = buildRequest(options, name);
     expect(config).toMatchObject({
       max_length: 128,
       tasks: [{ name: 'rte' }],
@@ -115,7 +115,7 @@ describe('the scripts as they stand', () => {
     ['--load_path x', '--load-path: a run starts'],
     ['--lr_scheduler_type cosine', '--lr-scheduler-type: cosine is not implemented'],
   ])('what would change results is refused: %s', (flags, message) => {
-    expect(() => buildConfig(parse(`${SCRIPTS.glue} ${flags}`))).toThrow(message);
+    expect(() => buildRequest(parse(`${SCRIPTS.glue} ${flags}`)).config).toThrow(message);
   });
 });
 
@@ -126,7 +126,7 @@ describe('what only their models decide', () => {
         ? '--task_name mrpc --max_seq_length 128'
         : '--dataset_name xsum --max_source_length 64';
     const ffn = '--ffn_mode adapter --ffn_option sequential --ffn_bn 8';
-    return buildConfig({ ...parse(`${given} ${attention} ${ffn}`), compat: 'official' });
+    return buildRequest({ ...parse(`${given} ${attention} ${ffn}`), compat: 'official' }).config;
   };
   const modules = (attention: string, model: 'roberta' | 'bert') =>
     plan(flags('glue', attention), model);

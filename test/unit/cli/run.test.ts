@@ -1,6 +1,6 @@
 import { normalizeFlags } from '../../../orchestrator/cli/options';
 import { runCommand } from '../../../orchestrator/cli/run';
-import { buildConfig } from '../../../orchestrator/cli/run-settings';
+import { buildRequest } from '../../../orchestrator/cli/run-settings';
 import { explainSparsity } from '../../../orchestrator/cli/seed-flags';
 import { adapterLabel } from '../../../orchestrator/sweep/adapters';
 import type { CompareLine, SweepConfig } from '../../../orchestrator/config/sweep-config';
@@ -10,7 +10,7 @@ function configFrom(flags: string): SweepConfig {
   const command = runCommand();
   command.exitOverride().configureOutput({ writeErr: () => undefined });
   command.parseOptions(normalizeFlags(flags.split(' ').filter((word) => word !== '')));
-  return buildConfig(command.opts());
+  return buildRequest(command.opts()).config;
 }
 
 /** The one line of `compare` that these flags come to. */

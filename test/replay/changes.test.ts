@@ -1,0 +1,164 @@
+/** What users change of a sweep that runs: further trials, failed ones again, one no more. */
+import {
+  CANCELLED,
+  changeUpdate,
+  setModeUpdate,
+  type Change,
+  type JobOutcome,
+} from '../../workflows/messages';
+import { describeWithServer, SUCCEEDED, until } from './scripted-server';
+
+const EXTEND: Change = {
+  kind: 'extend',
+  request: { extension: { seeds: [3] }, maxCohort: 4 },
+};
+
+/** A trainer whose jobs end when they are told to. */
+function holdJobs() {
+  const held: ((outcome: JobOutcome) => void)[] = [];
+  return {
+    held,
+    answer: () => new Promise<JobOutcome>((resolve) => void held.push(resolve)),
+    release: (outcome = SUCCEEDED) => {
+      for (const end of held.splice(0)) end(outcome);
+    },
+  };
+}
+
+describeWithServer('a sweep that is changed while it runs', (server) => {
+  test('takes up an extension once, while a cohort runs, and before it ends', async () => {
+    const first = holdJobs();
+    const asked: string[] = [];
+    const trainer = await server.withTrainer(
+      { c1: ['a'], c2: ['b'] },
+      ({ cohortId, work }) => (cohortId === 'c1' && work === 'prune' ? first.answer() : SUCCEEDED),
+      {
+        activities: {
+          extendPlan: ({ planDigest }: { planDigest: string }) => {
+            asked.push(planDigest);
+            const cohorts = ['c1', 'c2'].map((id) => ({ id, dataset: 'x' }));
+            return { planDigest: 'd, extended', cohorts, hasSearch: false };
+          },
+        },
+      },
+    );
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['c1']);
+      await until(() => first.held.length === 1);
+      for (const change of [EXTEND, EXTEND])
+        await handle.executeUpdate(changeUpdate, { args: [change] });
+      await until(() => trainer.jobs.some(({ cohortId }) => cohortId === 'c2'));
+      first.release();
+      expect(await handle.result()).toMatchObject({
+        ...{ done: 2, failed: 0 },
+        cohorts: { c1: 'done', c2: 'done' },
+      });
+    });
+    expect(asked).toEqual(['d', 'd, extended']);
+    const of = (id: string) => trainer.jobs.filter(({ cohortId }) => cohortId === id);
+    expect(of('c2').map(({ work }) => work)).toEqual(['prune', 'train', 'predict']);
+    expect(new Set(of('c2').map(({ planDigest }) => planDigest))).toEqual(new Set(['d, extended']));
+  });
+
+  test('says why an extension is impossible, and goes on', async () => {
+    const first = holdJobs();
+    const trainer = await server.withTrainer({ c1: ['a'] }, first.answer, {
+      activities: {
+        extendPlan: () => {
+          throw Object.assign(new Error('no such pruner'), { name: 'ConfigError' });
+        },
+      },
+    });
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['c1']);
+      await until(() => first.held.length === 1);
+      await handle.executeUpdate(changeUpdate, { args: [EXTEND] });
+      const ending = setInterval(() => first.release(), 50);
+      expect(await handle.result()).toMatchObject({ done: 1, notChanged: 'no such pruner' });
+      clearInterval(ending);
+    });
+  });
+
+  test('runs failed trials again under new job ids once their cohort has ended', async () => {
+    const second = holdJobs();
+    const failed = { a: { reason: 'non_finite', message: 'loss is NaN' } };
+    let tries = 0;
+    const trainer = await server.withTrainer(
+      { c1: ['a'], c2: ['b'] },
+      ({ cohortId, work }) => {
+        if (cohortId === 'c2' && work === 'train') return second.answer();
+        const isFirst = cohortId === 'c1' && work === 'train' && tries++ === 0;
+        return isFirst ? { ...SUCCEEDED, failedTrials: failed } : SUCCEEDED;
+      },
+      {
+        activities: {
+          forgetOutcomes: ({ trials, busy }: { trials: string[]; busy: string[] }) => {
+            expect([trials, busy]).toEqual([['a'], ['c2']]);
+            return { cohorts: ['c1'], failed: 1, cancelled: 0, left: [], after: [] };
+          },
+        },
+      },
+    );
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['c1', 'c2']);
+      await until(() => second.held.length === 1 && trainer.evaluated.length === 1);
+      await handle.executeUpdate(changeUpdate, { args: [{ kind: 'retry', trials: ['a'] }] });
+      await until(() => trainer.evaluated.length === 2);
+      second.release();
+      expect(await handle.result()).toMatchObject({ done: 2, failed: 0 });
+    });
+    const generations = trainer.jobs
+      .filter(({ cohortId, work }) => cohortId === 'c1' && work === 'train')
+      .map(({ generation }) => generation);
+    expect(generations).toEqual(['r-1', 'rr1-1']);
+  });
+
+  test('goes on from a checkpoint without a trial that is cancelled', async () => {
+    const training = holdJobs();
+    let isHeld = true;
+    const trainer = await server.withTrainer(
+      { c1: ['a', 'b'] },
+      ({ work }) => (work === 'train' && isHeld ? training.answer() : SUCCEEDED),
+      {
+        activities: {
+          endTrials: ({ trials, busy }: { trials: string[]; busy: string[] }) => ({
+            ...{ cancelled: 0, missing: [] },
+            inCohorts: { [busy[0]!]: trials },
+          }),
+        },
+      },
+    );
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['c1']);
+      await until(() => training.held.length === 1);
+      await handle.executeUpdate(changeUpdate, { args: [{ kind: 'cancel', trials: ['a'] }] });
+      await until(() => trainer.cancelled.length > 0);
+      expect(trainer.cancelled).toEqual(['checkpoint']);
+      training.release({ state: 'interrupted', failure: null, failedTrials: {} });
+      await until(() => training.held.length === 1);
+      expect(trainer.jobs.at(-1)).toMatchObject({ work: 'train', trials: ['b'] });
+      isHeld = false;
+      training.release();
+      expect(await handle.result()).toMatchObject({
+        ...{ done: 1, cancelled: 1 },
+        cohorts: { c1: 'done' },
+      });
+    });
+    expect(trainer.evaluated).toEqual([expect.objectContaining({ failed: { a: CANCELLED } })]);
+  });
+
+  test('takes no change while it is being cancelled', async () => {
+    const pruning = holdJobs();
+    const trainer = await server.withTrainer({ c1: ['a'] }, pruning.answer);
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['c1']);
+      await until(() => pruning.held.length === 1);
+      await handle.executeUpdate(setModeUpdate, { args: ['cancel'] });
+      await expect(handle.executeUpdate(changeUpdate, { args: [EXTEND] })).rejects.toMatchObject({
+        cause: { type: 'Cancelling', message: 'the sweep is being cancelled' },
+      });
+      pruning.release({ state: 'cancelled', failure: null, failedTrials: {} });
+      await handle.result();
+    });
+  });
+});

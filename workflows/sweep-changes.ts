@@ -1,0 +1,137 @@
+/** What a user changes of a sweep that runs, one after the other, while its cohorts go on. */
+import {
+  ApplicationFailure,
+  condition,
+  proxyActivities,
+  setHandler,
+  type ChildWorkflowHandle,
+} from '@temporalio/workflow';
+import type { Activities } from './activities';
+import type { cohort } from './cohort';
+import { changeUpdate, dropSignal, REJECTED, type Change, type SweepStatus } from './messages';
+import { rootMessage } from './root-message';
+
+/** A user waits for them, so that one whose worker has died is soon tried again. */
+const prompt = proxyActivities<Pick<Activities, 'extendPlan' | 'forgetOutcomes' | 'endTrials'>>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError', 'UserError'] },
+});
+
+/** A sweep, as its changes see it. */
+export interface ChangingSweep {
+  /** The digest changes with each extension. */
+  plan: { sweepId: string; planDigest: string };
+  status: SweepStatus;
+  /** Cohorts that have been started and have not ended, by id. */
+  children: ReadonlyMap<string, ChildWorkflowHandle<typeof cohort>>;
+  /** Runs the cohorts of a plan that the sweep does not know yet. */
+  takeOver(planned: Awaited<ReturnType<Activities['extendPlan']>>): void;
+  /** Runs cohorts once more that have ended, for the trials that have no result. */
+  runAgain(cohorts: readonly string[]): void;
+  /** Whether cohorts fail alike, so that no more of them start. */
+  isStopping(): boolean;
+}
+
+export class SweepChanges {
+  /** While the plan is written, nothing else may write it. */
+  isPlanning = false;
+  /** No change is accepted from now on. */
+  isEnding = false;
+  /** Trials of choices yet to be made that were cancelled, so that these cannot be made. */
+  readonly missing = new Set<string>();
+  /** Trials that were cancelled in cohorts in progress, by cohort. */
+  private readonly dropped = new Map<string, string[]>();
+
+  /** pending: what is still to be done. */
+  constructor(
+    private readonly sweep: ChangingSweep,
+    readonly pending: Change[],
+  ) {
+    setHandler(
+      changeUpdate,
+      (change) => {
+        delete sweep.status.notChanged;
+        pending.push(change);
+      },
+      { validator: this.refuse },
+    );
+    this.takeAll().catch(() => undefined);
+  }
+
+  /** Whether all that was asked for is in the plan, or in files. */
+  get areDone(): boolean {
+    return this.pending.length === 0 && !this.isPlanning;
+  }
+
+  /** Of a cohort that was in progress, those that it goes on without. */
+  droppedOf(cohortId: string): readonly string[] {
+    return this.dropped.get(cohortId) ?? [];
+  }
+
+  /** @throws ApplicationFailure if the sweep cannot change any more */
+  private refuse: (...asked: unknown[]) => void = () => {
+    const reject = (message: string, type: string) => ApplicationFailure.create({ message, type });
+    if (this.sweep.status.mode === 'cancel')
+      throw reject('the sweep is being cancelled', REJECTED.cancelling);
+    if (this.isEnding || this.sweep.isStopping())
+      throw reject('the sweep is ending', REJECTED.ending);
+  };
+
+  private async takeAll(): Promise<void> {
+    for (;;) {
+      await condition(() => !this.isPlanning && this.pending.some((each) => this.canBegin(each)));
+      const index = this.pending.findIndex((each) => this.canBegin(each));
+      this.isPlanning = true;
+      try {
+        const left = await this.take(this.pending[index]!);
+        this.pending.splice(index, 1, ...left);
+      } catch (error) {
+        this.sweep.status.notChanged = rootMessage(error);
+        this.pending.splice(index, 1);
+      }
+      this.isPlanning = false;
+    }
+  }
+
+  private canBegin(change: Change): boolean {
+    return change.kind !== 'retry' || (change.after ?? []).every((id) => !this.isBusy(id));
+  }
+
+  private isBusy = (cohortId: string): boolean => this.sweep.status.cohorts[cohortId] === 'running';
+
+  /** Returns what is still to be done of it. */
+  private async take(change: Change): Promise<Change[]> {
+    const { plan, status } = this.sweep;
+    if (change.kind === 'extend') {
+      this.sweep.takeOver(await prompt.extendPlan({ ...plan, request: change.request }));
+      return [];
+    }
+    const { trials } = change;
+    const busy = Object.keys(status.cohorts).filter(this.isBusy);
+    if (change.kind === 'retry') {
+      const forgotten = await prompt.forgetOutcomes({ ...plan, trials, busy });
+      status.failed -= forgotten.failed;
+      status.cancelled -= forgotten.cancelled;
+      for (const trial of trials) this.missing.delete(trial);
+      this.sweep.runAgain(forgotten.cohorts);
+      const { left, after } = forgotten;
+      return left.length === 0 ? [] : [{ kind: 'retry', trials: left, after }];
+    }
+    const ended = await prompt.endTrials({ ...plan, trials, busy });
+    status.cancelled += ended.cancelled;
+    for (const trial of ended.missing) this.missing.add(trial);
+    for (const [id, some] of Object.entries(ended.inCohorts)) await this.drop(id, some);
+    return [];
+  }
+
+  /** Tells a cohort; one that is only about to start is told when it does. */
+  private async drop(cohortId: string, trials: string[]): Promise<void> {
+    this.dropped.set(cohortId, [...this.droppedOf(cohortId), ...trials]);
+    // It may have just ended.
+    await this.sweep.children
+      .get(cohortId)
+      ?.signal(dropSignal, trials)
+      .catch(() => undefined);
+  }
+}
