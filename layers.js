@@ -25,7 +25,7 @@ const FAMILY = [
   'orchestrator/datasets',
   'orchestrator/config/schema-parts.ts',
   'orchestrator/tasks/family.ts',
-  'orchestrator/tasks/own-files.ts',
+  'orchestrator/tasks/inputs.ts',
 ];
 
 const sources = {
@@ -134,6 +134,18 @@ const sources = {
     imports: ['common', 'orchestrator/base', 'orchestrator/sweep'],
     packages: ['node:*'],
   },
+  'orchestrator/diagnostics': {
+    holds: 'what a finished trial tells beside its metrics: curves, confused classes, its mask',
+    imports: [
+      'common',
+      'orchestrator/base',
+      'orchestrator/sweep',
+      'orchestrator/datasets',
+      'orchestrator/tasks',
+      'orchestrator/store',
+    ],
+    packages: ['node:*'],
+  },
   'orchestrator/report': {
     holds: 'tables, plot, CSV, Markdown, HTML, JSON',
     imports: [
@@ -145,6 +157,7 @@ const sources = {
       'orchestrator/tasks',
       'orchestrator/config',
       'orchestrator/store',
+      'orchestrator/diagnostics',
     ],
     packages: ['node:*', 'vega', 'vega-lite'],
   },
@@ -214,15 +227,29 @@ const sources = {
       'orchestrator/tasks',
       'orchestrator/config',
       'orchestrator/store',
+      'orchestrator/diagnostics',
       'orchestrator/report',
       'orchestrator/trainer-client',
       'workflows',
     ],
-    packages: ['@temporalio/activity', '@temporalio/common', 'node:*'],
+    packages: ['@opentelemetry/api', '@temporalio/activity', '@temporalio/common', 'node:*'],
+  },
+  'workflows/worker-tracing.ts': {
+    holds: 'exports traces of a worker, if that is asked for',
+    imports: ['common', 'workflows'],
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/context-async-hooks',
+      '@opentelemetry/exporter-trace-otlp-http',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace-base',
+      '@temporalio/interceptors-opentelemetry',
+      '@temporalio/worker',
+    ],
   },
   'workflows/worker-main.ts': {
     holds: 'the worker: a process that hosts workflows and activities',
-    imports: ['common', 'orchestrator/base', 'workflows/activities'],
+    imports: ['common', 'orchestrator/base', 'workflows/activities', 'workflows/worker-tracing.ts'],
     packages: ['@temporalio/envconfig', '@temporalio/worker', 'node:*'],
   },
   'orchestrator/cli': {

@@ -67,6 +67,15 @@ export function writeJsonDurably(path: string, value: unknown): Promise<void> {
  *   something else, neither changes unless both have room.
  */
 export function writeDurablySync(path: string, content: Content, first?: () => void): void {
+  replaceSync(path, content, first);
+  syncFolderSync(dirname(path));
+}
+
+/**
+ * `writeDurablySync` without syncing the folder: after a power cut, the file is whole, but may be
+ * as it was before. For what is elsewhere as well, or if the folder is synced later.
+ */
+export function replaceSync(path: string, content: Content, first?: () => void): void {
   putInPlace(path, content, (temporary) => {
     first?.();
     renameSync(temporary, path);
@@ -101,6 +110,7 @@ export function createFileOnce(path: string, content: Content): boolean {
       linkSync(temporary, path);
       rmSync(temporary);
     });
+    syncFolderSync(dirname(path));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -156,7 +166,6 @@ function putInPlace(path: string, content: Content, place: (temporary: string) =
     rmSync(temporary, { force: true });
     throw naming(path, error);
   }
-  syncFolderSync(dirname(path));
 }
 
 function createSyncedFile(path: string, content: Content): void {

@@ -2,7 +2,14 @@
 import { condition, setHandler, workflowInfo } from '@temporalio/workflow';
 import { briefActivities } from './brief-activities';
 import type { CohortInput, CohortPlacement, Mode } from './messages';
-import { grantedSignal, revokedSignal, type Lease, type Release } from './pool-messages';
+import {
+  grantedSignal,
+  leasesQuery,
+  revokedSignal,
+  type KnownLease,
+  type Lease,
+  type Release,
+} from './pool-messages';
 
 /**
  * A pool that somebody ended knows nothing of what it was asked, so a cohort asks again: first
@@ -17,6 +24,8 @@ export interface HeldTrainer {
   /** The number of its part: the lowest that no other one has. */
   readonly part: number;
   revoked: boolean;
+  /** Whether the pool was told that it is free again. */
+  released: boolean;
   /** Called when it is revoked. */
   onRevoked: () => void;
 }
@@ -59,7 +68,19 @@ export class Leases {
       }
       revoke(held);
     });
+    setHandler(leasesQuery, () => this.describe());
     void this.returnUnwanted();
+  }
+
+  private describe(): KnownLease[] {
+    const cohort = workflowInfo().workflowId;
+    const { kind, dataset } = this.placement;
+    return [...this.held.values()]
+      .filter(({ revoked, released }) => !revoked && !released)
+      .map(({ lease: { id, trials, trainer } }) => ({
+        ...{ id, cohort, sweepId: this.input.sweepId, kind, dataset, trials },
+        ...{ name: trainer.name, address: trainer.address },
+      }));
   }
 
   private async returnUnwanted(): Promise<never> {
@@ -96,13 +117,15 @@ export class Leases {
     let part = 0;
     while (taken.has(part)) part++;
     const revoked = this.revokedEarly.has(id);
-    const held = { lease, part, revoked, onRevoked: () => undefined };
+    const held = { lease, part, revoked, released: false, onRevoked: () => undefined };
     this.held.set(id, held);
     return held;
   }
 
   /** Gives the trainer back; the part keeps its number until `end`. */
-  async release({ lease: { id } }: HeldTrainer, how: Omit<Release, 'id'>): Promise<void> {
+  async release(held: HeldTrainer, how: Omit<Release, 'id'>): Promise<void> {
+    held.released = true;
+    const { id } = held.lease;
     await this.brief.releaseTrainer({ id, ...how });
   }
 

@@ -1,6 +1,7 @@
 /** Which trainer works on which trials: the pool's decisions. Pure: time is an argument. */
 import type {
   HeldLease,
+  KnownLease,
   Lease,
   Member,
   PlacementRequest,
@@ -8,6 +9,7 @@ import type {
   Release,
   TrainerReport,
 } from './pool-messages';
+import { forgetSizes, noteDuration, partSize } from './part-sizes';
 import { ASIDE_MS, findSlowness, isBetterWithout, notePace } from './slow-trainers';
 
 /** Failures in a row after which a trainer gets no work while others can do it. */
@@ -80,13 +82,15 @@ function findShare(
   free: readonly Member[],
 ): number {
   const slots = free.reduce((sum, each) => sum + freeSlots(state, each), 0);
-  const { trials } = request;
+  const { trials, sweepId } = request;
   const { requests: waiting } = state;
   const sweeps = new Map(waiting.map((each) => [each.sweepId, each]));
   const toCome = [...sweeps.values()].map((each) => countToCome(state, each));
   const cohorts = waiting.length + toCome.reduce((sum, each) => sum + each, 0);
   const parts = Math.max(1, Math.floor(slots / cohorts));
-  return Math.max(1, Math.min(Math.ceil(trials / parts), member.maxCohort));
+  // Equal parts: a small rest would cost as much as a whole one.
+  const most = Math.max(1, partSize(member, sweepId));
+  return Math.ceil(trials / Math.max(parts, Math.ceil(trials / most)));
 }
 
 /** How many cohorts of a request's sweep have not asked yet; they will, within seconds. */
@@ -230,12 +234,28 @@ export function release(state: PoolState, ended: Release, now: number): void {
   if (outcome === 'done') {
     member.failuresInARow = 0;
     if (member.state === 'aside') become(member, 'ready', null, now);
+    noteDuration(member, lease, now);
     if (rowsPerSecond !== undefined) notePace(state, member, lease, rowsPerSecond, now);
   }
   if (outcome === 'failed') {
     member.failuresInARow++;
+    forgetSizes(member);
     if (member.failuresInARow >= FAILURES_ASIDE && member.state !== 'away')
       become(member, 'aside', `failed ${member.failuresInARow} times in a row: ${why}`, now);
+  }
+}
+
+/** Takes over leases of a pool before this one, which those that have them told. */
+export function adopt(state: PoolState, leases: readonly KnownLease[], now: number): void {
+  for (const { name, ...lease } of leases) {
+    if (state.leases.some(({ id }) => id === lease.id)) continue;
+    state.leases.push({ ...lease, since: now, revoked: false });
+    if (findMember(state, lease) !== undefined) continue;
+    const { address, kind } = lease;
+    state.members.push({
+      ...{ name, address, kind, state: 'gone', why: 'no list of trainers names it', since: now },
+      ...{ slots: 1, maxCohort: 1, failuresInARow: 0, datasets: [], unfit: {} },
+    });
   }
 }
 

@@ -55,8 +55,10 @@ export interface TrainerReport extends TrainerSource {
   /** As nameEnvironment says; null if it never answered. */
   kind: string | null;
   slots: number;
-  /** How many trials it takes at once. */
+  /** How many trials it likes to have at once. */
   maxCohort: number;
+  /** How many it takes at once; absent in reports of an earlier version: the same. */
+  largestCohort?: number;
 }
 
 /** A trainer as the pool sees it. */
@@ -75,6 +77,8 @@ export interface Member extends Omit<TrainerReport, 'state'> {
   unfit: Record<string, { why: string; since: number }>;
   /** Of its last parts, the newest last. */
   paces?: Pace[];
+  /** By sweep: how many trials it gets at once, where that is not maxCohort. */
+  sizes?: Record<string, number>;
 }
 
 /** How fast a trainer trained a part. */
@@ -115,6 +119,8 @@ export interface PoolState {
   asked: Record<string, number>;
   /** As in CohortInput; absent in pools of an earlier version. */
   isBrief?: boolean;
+  /** Whether cohorts may have leases of a pool before this one, which it does not know. */
+  mayLackLeases?: boolean;
   /** Jobs to be stopped, by the address of a trainer that was away. */
   orphans: { address: string; job: JobRef }[];
 }
@@ -125,6 +131,14 @@ export const withdrawSignal = defineSignal<[string]>('withdraw');
 /** Ids of cohorts that were ended from outside, so that they cannot release their trainers. */
 export const forgetSignal = defineSignal<[string[]]>('forget');
 export const releaseSignal = defineSignal<[Release]>('release');
+/** A lease, as the cohort that has it knows it. */
+export interface KnownLease extends Omit<HeldLease, 'since' | 'revoked'> {
+  /** The trainer's. */
+  name: string;
+}
+
+/** To a cohort: the leases that it has. */
+export const leasesQuery = defineQuery<KnownLease[]>('leases');
 export const poolQuery = defineQuery<PoolState>('pool');
 
 /** From the pool to a cohort. */

@@ -17,6 +17,7 @@ import {
 import type { Activities } from './activities';
 import { briefActivities } from './brief-activities';
 import {
+  adopt,
   ask,
   forgetCohorts,
   nextRevocation,
@@ -59,6 +60,8 @@ export async function pool(state: PoolState): Promise<void> {
   const change = (): void => {
     changed = true;
   };
+  /** Leases that ended while cohorts were asked for theirs. */
+  const over = new Set<string>();
   setHandler(poolQuery, () => state);
   setHandler(requestSignal, (request) => {
     ask(state, request, Date.now());
@@ -73,6 +76,7 @@ export async function pool(state: PoolState): Promise<void> {
     change();
   });
   setHandler(releaseSignal, (ended) => {
+    over.add(ended.id);
     release(state, ended, Date.now());
     change();
   });
@@ -81,8 +85,15 @@ export async function pool(state: PoolState): Promise<void> {
   async function look(): Promise<void> {
     for (;;) {
       const holders = state.leases.map(({ cohort }) => cohort);
-      const found = await looking.lookAtTrainers({ known: asReports(state), holders });
+      over.clear();
+      const found = await looking.lookAtTrainers({
+        ...{ known: asReports(state), holders },
+        ...(state.mayLackLeases ? { asksCohorts: true } : {}),
+      });
       noteReports(state, found.trainers, Date.now());
+      const held = (found.leases ?? []).filter(({ id }) => !over.has(id));
+      adopt(state, held, Date.now());
+      delete state.mayLackLeases;
       forgetCohorts(state, found.ended, Date.now());
       change();
     }
@@ -160,9 +171,10 @@ async function signalAsBefore(
 const asReports = ({ members }: PoolState) =>
   members
     .filter(({ state }) => state !== 'gone')
-    .map(({ name, address, tls, state, why, kind, slots, maxCohort }) => ({
+    .map(({ name, address, tls, state, why, kind, slots, maxCohort, largestCohort }) => ({
       ...{ name, address, ...(tls === undefined ? {} : { tls }) },
       ...{ why, kind, slots, maxCohort, state: state === 'away' ? state : ('ready' as const) },
+      ...(largestCohort === undefined ? {} : { largestCohort }),
     }));
 
 /** For Temporal's pages. */

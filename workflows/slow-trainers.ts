@@ -2,6 +2,7 @@
  * Which trainers are far slower than the others at the same work, and whether a sweep ends sooner
  * without them. Pure: time is an argument.
  */
+import { partSize } from './part-sizes';
 import type { HeldLease, Member, Pace, PlacementRequest, PoolState } from './pool-messages';
 
 /** How long a trainer counts as slow, or as failing: one that was mended is tried again. */
@@ -91,6 +92,6 @@ export function isBetterWithout(
     );
   const working = state.leases.filter((lease) => lease.sweepId === sweepId && isFaster(lease));
   // In the time that one of the others takes for a trial.
-  const alone = Math.min(trials, member.maxCohort) / slowness.ratio;
+  const alone = Math.min(trials, partSize(member, sweepId)) / slowness.ratio;
   return working.length > 0 && waiting / working.length < alone;
 }

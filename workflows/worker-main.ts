@@ -14,6 +14,8 @@
  *                              own: 180 unless set
  *   SA_ORCH_METRICS_PORT       `<port>` of 127.0.0.1, or `<host>:<port>`, where Prometheus finds
  *                              metrics of the worker and its trainers; nowhere unless set
+ *   OTEL_EXPORTER_OTLP_ENDPOINT, and the other variables of OpenTelemetry: where traces go; there
+ *                              are none unless it, or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, is set
  */
 import { join } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -30,6 +32,7 @@ import { findProxy } from '../common/proxies';
 import { stopWithWrapper } from '../common/wrapper';
 import { UserError } from '../orchestrator/base/errors';
 import { createActivities } from './activities';
+import type { Tracing } from './worker-tracing';
 
 function required(name: string): string {
   const value = process.env[name];
@@ -83,6 +86,14 @@ function proxySettings(address: string | undefined): Pick<NativeConnectionOption
   };
 }
 
+/** Traces of workflows and activities, if somebody wants them. */
+async function traceIfAsked(): Promise<Tracing | undefined> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: all, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: traces } =
+    process.env;
+  if (!all && !traces) return undefined;
+  return (await import('./worker-tracing.js')).startTracing();
+}
+
 async function main(): Promise<void> {
   keepLogging();
   const stop = (): void => void process.kill(process.pid, 'SIGTERM');
@@ -90,6 +101,8 @@ async function main(): Promise<void> {
   // From a terminal that closes.
   process.on('SIGHUP', stop);
   serveMetrics();
+  const tracing = await traceIfAsked();
+  const dist = join(packageRoot(), 'dist');
   const embedded = process.env.SA_ORCH_TEMPORAL_ADDRESS;
   const { connectionOptions, namespace } = embedded
     ? { connectionOptions: { address: embedded } }
@@ -102,7 +115,10 @@ async function main(): Promise<void> {
     connection,
     namespace: process.env.SA_ORCH_NAMESPACE ?? namespace ?? 'default',
     taskQueue: required('SA_ORCH_TASK_QUEUE'),
-    workflowBundle: { codePath: join(packageRoot(), 'dist', 'workflow-bundle.js') },
+    // Traces of workflows come from within them, so they are bundled with what makes these.
+    ...(tracing === undefined
+      ? { workflowBundle: { codePath: join(dist, 'workflow-bundle.js') } }
+      : { workflowsPath: join(dist, 'workflows', 'index.js'), ...tracing.options }),
     activities: createActivities({
       root: required('SA_ORCH_ROOT'),
       trainer: process.env.SA_ORCH_TRAINER ?? '',
@@ -122,6 +138,7 @@ async function main(): Promise<void> {
   process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
   await worker.run();
   await connection.close();
+  await tracing?.flush();
 }
 
 const fail = (error: unknown): void => {

@@ -113,7 +113,7 @@ function groupByKind(
     const group = groups.get(key) ?? {
       kind,
       standard,
-      plan: planWith(standard.precision, preferredCohort(capabilities)),
+      plan: planWith(standard.precision, preferredCohort(capabilities), capabilities.maxCohort),
       able: [],
       unable: [],
     };

@@ -21,10 +21,11 @@ export function compareCommand(): Command {
       runAction(options.json === true, async () => {
         const sides = [await open(word, options), await open(other, options)] as const;
         const [first, second] = sides;
-        const rows = compareSweeps(first, second);
+        const { rows, ...others } = compareSweeps(first, second);
         const changes = listDifferences(first.plan, second.plan);
         const [sweep, its] = sides.map(({ plan }) => plan.sweep_id) as [string, string];
-        if (options.json) return printJson({ sweep, other: its, differences: changes, rows });
+        if (options.json)
+          return printJson({ sweep, other: its, differences: changes, rows, ...others });
         if (rows.length === 0)
           throw new UserError(
             `${sweep} and ${its} have no row with results of the same seeds in common`,
@@ -32,7 +33,15 @@ export function compareCommand(): Command {
             'A row is the same if task, adapter and pruning are; `sa-orch report` lists them.',
           );
         const changed = changes.length > 0 ? changes.join('; ') : 'the same settings';
-        printText(`${its} − ${sweep}: ${changed}\n\n${rows.map(describeRow).join('\n')}\n`);
+        const lines = [
+          `${its} − ${sweep}: ${changed}`,
+          '',
+          ...rows.map(describeRow),
+          'intervals are of 95 %, over the seeds of both, not corrected for the number of rows',
+          ...nameUnpaired(sweep, others.only_first),
+          ...nameUnpaired(its, others.only_second),
+        ];
+        printText(`${lines.join('\n')}\n`);
       }),
   );
 }
@@ -43,7 +52,11 @@ async function open(word: string, options: PlaceOptions) {
   return { plan, results: await readResults(root, plan) };
 }
 
+/** Rows that the other sweep lacks, has no seed of, or has several times. */
+const nameUnpaired = (sweep: string, rows: readonly string[]): string[] =>
+  rows.length === 0 ? [] : [`in ${sweep} without a counterpart: ${rows.join('; ')}`];
+
 function describeRow({ task, metric, row, difference, changed }: SweepComparison): string {
-  const words = changed.length > 0 ? `  (${changed.join(', ')})` : '';
+  const words = changed.length > 0 ? `  (differs in ${changed.join(', ')})` : '';
   return `${task}  ${row}  ${metricTitle(metric)} ${formatDifference(difference)}${words}`;
 }

@@ -1,7 +1,12 @@
 /** What `start`, `run` and `plan` say of the data before anything runs. */
 import type { OnProgress } from '../base/progress';
 import { plural } from '../base/plural';
-import { dataWarnings, describeOverlap, overlapsMuch } from '../sweep/data-warnings';
+import {
+  dataWarnings,
+  describeOverlap,
+  heldOutWarnings,
+  overlapsMuch,
+} from '../sweep/data-warnings';
 import { listHeldOut, listTaskDatasets } from '../sweep/lookup';
 import type { PlannedDataset } from '../sweep/types';
 import { findFamily, nameBenchmarks } from '../tasks/registry';
@@ -29,6 +34,7 @@ export function sayData(
   if (heldOut.length > 0) {
     const rows = heldOut.map(describeHeldOut).join(', ');
     onProgress('·', 'held out', `of the training rows, for the search: ${rows}`);
+    for (const warning of heldOut.flatMap(heldOutWarnings)) onProgress('!', 'held out', warning);
   }
   const demo = datasets.filter(({ source }) => source === 'demo').map(({ task }) => task);
   if (demo.length > 0) {

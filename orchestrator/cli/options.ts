@@ -214,6 +214,13 @@ export function parsePort(text: string): string {
   return text;
 }
 
+/** Where something is sent over HTTP. */
+export function parseUrl(text: string): string {
+  if (!URL.canParse(text) || !/^https?:\/\//.test(text))
+    throw new InvalidArgumentError(`${text} is not http://… or https://…`);
+  return text;
+}
+
 /** One more trainer; a file of addresses by its absolute path. */
 export function collectTrainers(text: string, before: string[] = []): string[] {
   const source = text.startsWith('@') ? `@${resolve(text.slice(1))}` : text;

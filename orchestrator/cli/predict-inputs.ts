@@ -11,10 +11,9 @@ import { datasetPath } from '../datasets/splits';
 import { OpenBackbone } from '../export/open-backbone';
 import type { FinishedTrial } from '../export/trained-trial';
 import { trialDir } from '../store/sweep-store';
-import type { Plan } from '../sweep/types';
-import type { Inputs, InputPlace, InputSplit } from '../tasks/family';
-import type { PlannedDataset } from '../sweep/types';
-import { findFamily } from '../tasks/registry';
+import type { Plan, PlannedDataset } from '../sweep/types';
+import type { InputPlace, InputSplit } from '../tasks/inputs';
+import { checkTokenizer } from '../tasks/prepare';
 import { TrainerError, type TrainerClient, type WatchOptions } from '../trainer-client/client';
 import { jobId, jobSpecFor, specDigest } from '../trainer-client/spec';
 import { tidyOnInterrupt } from './tidy-on-interrupt';
@@ -22,21 +21,16 @@ import { tidyOnInterrupt } from './tidy-on-interrupt';
 /** The time in which a cancelled job has to end. */
 const CANCEL_MS = 5000;
 
-/** @throws UserError (exit 2) if tasks of this kind have no rows without labels */
-export function requireInputs({ trial, dataset }: FinishedTrial): Inputs<PlannedDataset> {
-  const { inputs } = findFamily(dataset.kind);
-  if (inputs !== null) return inputs;
-  throw new UserError(
-    `${trial.id} is of ${dataset.kind.replaceAll('_', ' ')}; ` +
-      'predict takes trials of classification and regression',
-    2,
-  );
-}
-
 type UseTrainer = <T>(
   signal: AbortSignal,
   work: (trainer: TrainerClient) => Promise<T>,
 ) => Promise<T>;
+
+type ReadPredictions<Split, Read> = (
+  predictions: string,
+  split: Split,
+  at: InputPlace<PlannedDataset>,
+) => Read | Promise<Read>;
 
 /**
  * Writes rows as a data set of their own, lets the trainer predict them, and reads each split's
@@ -49,7 +43,7 @@ export async function predictInputs<Split extends InputSplit, Read>(
   finished: FinishedTrial,
   useTrainer: UseTrainer,
   write: (to: InputPlace<PlannedDataset>) => Promise<Split[]>,
-  read: (predictions: string, split: Split) => Read,
+  read: ReadPredictions<Split, Read>,
 ): Promise<Read[]> {
   return tidyOnInterrupt((signal) => predictOnce(finished, useTrainer, write, read, signal));
 }
@@ -58,11 +52,12 @@ async function predictOnce<Split extends InputSplit, Read>(
   finished: FinishedTrial,
   useTrainer: UseTrainer,
   write: (to: InputPlace<PlannedDataset>) => Promise<Split[]>,
-  read: (predictions: string, split: Split) => Read,
+  read: ReadPredictions<Split, Read>,
   signal: AbortSignal,
 ): Promise<Read[]> {
   const { root, trial, dataset, backbone } = finished;
   await OpenBackbone.open(backbone);
+  checkTokenizer(dataset, backbone.path);
   const digest = randomUUID().replaceAll('-', '');
   const folder = datasetPath(root, digest);
   const predictions = ({ split }: Split) =>
@@ -71,7 +66,8 @@ async function predictOnce<Split extends InputSplit, Read>(
   try {
     makeFolder(folder);
     const mark = digest.slice(0, 8);
-    splits = await write({ folder, mark, dataset, backbonePath: backbone.path });
+    const place = { folder, mark, dataset, backbonePath: backbone.path };
+    splits = await write(place);
     signal.throwIfAborted();
     await writeJsonDurably(join(folder, 'dataset.json'), { digest, splits });
     const plan: Plan = {
@@ -97,7 +93,7 @@ async function predictOnce<Split extends InputSplit, Read>(
       if (!(error instanceof TrainerError)) throw error;
       throw new UserError(`the trainer cannot predict: ${error.message}`, 1);
     });
-    return splits.map((split) => read(predictions(split), split));
+    return await Promise.all(splits.map((split) => read(predictions(split), split, place)));
   } finally {
     await rm(folder, { recursive: true, force: true });
     for (const split of splits) await rm(predictions(split), { force: true });

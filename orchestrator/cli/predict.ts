@@ -1,4 +1,5 @@
 /** `sa-orch predict`: what a finished trial says of rows without labels. */
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { writeDurably } from '../../common/durable-files';
@@ -7,6 +8,7 @@ import { UserError } from '../base/errors';
 import { plural } from '../base/plural';
 import { findFinished, type FinishedTrial } from '../export/trained-trial';
 import { requireEmpty, writeFolder } from '../export/write-export';
+import type { Framework } from '../runtime/trainer-command';
 import { connectTrainer, type TrainerClient } from '../trainer-client/client';
 import { findTrialFolder } from './find-trial';
 import {
@@ -18,7 +20,10 @@ import {
 } from './options';
 import { progressLineOnStderr, runAction } from './output';
 import { withOwnTrainer } from './own-trainer';
-import { predictInputs, requireInputs } from './predict-inputs';
+import { FAMILIES, findFamily } from '../tasks/registry';
+import type { Submissions } from '../tasks/inputs';
+import type { PlannedDataset, TrialResult } from '../sweep/types';
+import { predictInputs } from './predict-inputs';
 
 export interface TrainerChoice {
   trainer?: string;
@@ -37,7 +42,7 @@ interface PredictOptions extends PlaceOptions, TrainerChoice {
 
 export function predictCommand(): Command {
   const command = new Command('predict')
-    .description('predict rows without labels with a finished trial')
+    .description('labels, answers or summaries of new rows, by a finished trial')
     .requiredOption('--trial <id>', 'id of a trial, or the beginning of one')
     .option('--input <file>', 'rows: .jsonl, .csv, .tsv or .parquet, with the columns of the task')
     .addOption(new Option('--split <name>', "GLUE's own rows instead of --input").choices(['test']))
@@ -45,7 +50,10 @@ export function predictCommand(): Command {
     .option('--out <path>', 'file (default: stdout); with --split, a new or empty folder')
     .addHelpText(
       'after',
-      '\nEach line is JSON: {"label", "scores"} for classes, {"score"} for numbers.\n' +
+      '\nThe columns of a row, and the JSON of its line in the output:\n' +
+        FAMILIES.map(
+          ({ inputs: { help } }) => `  ${help.tasks}: ${help.columns}\n      → ${help.line}\n`,
+        ).join('') +
         "With --split test, --out has GLUE's submission files.\n" +
         '\nExamples:\n  sa-orch predict --trial t02cd4a5 --input rows.jsonl --out labels.jsonl\n' +
         '  sa-orch predict --trial t02cd4a5 --split test --data-dir ~/glue --out submission',
@@ -79,12 +87,12 @@ async function predict(options: PredictOptions): Promise<void> {
     await writeSubmissions(finished, resolve(out!), dataDir, options);
     return;
   }
-  const inputs = requireInputs(finished);
+  const { inputs } = findFamily(finished.dataset.kind);
   const [lines] = await predictInputs(
     finished,
     chooseTrainer(finished, options),
     async (to) => [await inputs.writeFile(resolve(input!), to)],
-    (predictions, { rows }) => inputs.describe(predictions, rows, finished.dataset),
+    (predictions, split, at) => inputs.describe(predictions, split, at),
   );
   const text = lines!.map((line) => `${JSON.stringify(line)}\n`).join('');
   if (out === undefined) return void process.stdout.write(text);
@@ -100,20 +108,36 @@ export async function writeSubmissions(
   options: TrainerChoice,
 ): Promise<Record<string, number>> {
   requireEmpty(out);
+  const submissions = requireSubmissions(finished);
   const directory = dataDir ?? process.env.SA_ORCH_DATA;
   if (directory === undefined)
     throw new UserError("GLUE's test rows are needed: give --data-dir or set SA_ORCH_DATA", 2);
-  const inputs = requireInputs(finished);
   const files = await predictInputs(
     finished,
     chooseTrainer(finished, options),
-    (to) => inputs.writeTest(resolve(directory), to),
-    (predictions, { rows, submission }): [string, string] => {
-      progressLineOnStderr('✓', submission, plural(rows, 'row'));
-      return [submission, inputs.writeSubmission(predictions, rows, finished.dataset)];
+    async (to) => {
+      const { splits, leftOut } = await submissions.writeTest(resolve(directory), to);
+      for (const { submission, reason } of leftOut)
+        progressLineOnStderr('·', submission, `left out: ${reason}`);
+      return splits;
+    },
+    (predictions, split): [string, string] => {
+      progressLineOnStderr('✓', split.submission, plural(split.rows, 'row'));
+      return [split.submission, submissions.format(predictions, split, finished.dataset)];
     },
   );
   return writeFolder(out, new Map(files));
+}
+
+/** @throws UserError (exit 2) if no server takes predictions of such tasks */
+function requireSubmissions({ trial, dataset }: FinishedTrial): Submissions<PlannedDataset> {
+  const { submissions } = findFamily(dataset.kind);
+  if (submissions !== null) return submissions;
+  throw new UserError(
+    `${trial.id} is of ${dataset.task}; only GLUE's tasks have submission files`,
+    2,
+    'Use `sa-orch predict --input` with a file of your own.',
+  );
 }
 
 /** The trainer that the user names or, for the time of the work, one of the trial's framework. */
@@ -123,9 +147,9 @@ function chooseTrainer({ root, result }: FinishedTrial, options: TrainerChoice) 
     work: (trainer: TrainerClient) => Promise<T>,
   ): Promise<T> => {
     if (options.trainer === undefined) {
-      const framework = result.provenance.trained_by?.[0]?.framework === 'tfjs' ? 'tfjs' : 'torch';
+      const asInSweep = describeLike(result);
       return withOwnTrainer(
-        { ...options, root, framework, signal, onProgress: progressLineOnStderr },
+        { ...asInSweep, ...options, root, signal, onProgress: progressLineOnStderr },
         work,
       );
     }
@@ -136,4 +160,18 @@ function chooseTrainer({ root, result }: FinishedTrial, options: TrainerChoice) 
       trainer.close();
     }
   };
+}
+
+/** What a trainer needs so that its numbers are those of the trial, bit for bit. */
+function describeLike({ provenance: { trained_by, predicted_by } }: TrialResult): {
+  framework: Framework;
+  device?: DeviceName;
+  threads?: number;
+} {
+  const last = predicted_by?.at(-1) ?? trained_by?.at(-1);
+  const framework = last?.framework === 'tfjs' ? 'tfjs' : 'torch';
+  if (last?.device !== 'cpu') return { framework };
+  const threads = Number(last.details.threads);
+  const has = threads >= 1 && threads <= availableParallelism();
+  return { framework, device: 'cpu', ...(has ? { threads } : {}) };
 }

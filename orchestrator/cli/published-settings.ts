@@ -103,6 +103,7 @@ export function readAdapter(
   const composition = options.attnComposition?.[0] ?? 'add';
   const isPair = program === 'summarization';
   const ffn = ffnMode === 'adapter' ? FFN_OPTIONS[ffnOption ?? 'none'] : ffnMode;
+  if (composition === 'gate_add' && attnMode !== 'none') requireGates(attnMode, attnOption, isPair);
   if (attnMode === 'bitfit') {
     if (isPair)
       throw cannot('attn-mode', 'BitFit on BART (ValueError)', 'a prefix, or --compat none');
@@ -113,16 +114,21 @@ export function readAdapter(
   }
   const width = options.attnBn ?? DEFAULT_ATTENTION_WIDTH;
   if (attnMode === 'adapter') {
-    const attention = placeOfAdapter(attnOption, composition, isPair);
+    const attention = placeOfAdapter(attnOption, isPair);
     if (attention === 'concat' && !isPair) requirePadded(options);
     return { attention, ffn, ...(attention === 'none' ? {} : { attention_bottleneck: width }) };
   }
   if (attnMode === 'prompt_tuning') return { attention: isPair ? 'prompt' : 'none', ffn };
   if (!attnMode.startsWith('prefix'))
     return { attention: attnMode, ffn, ...widthOf(attnMode, width) };
-  const prefix_use = attnOption.startsWith('cross')
-    ? findPrefixUse(attnOption, composition, isPair)
-    : undefined;
+  const isCross = attnOption.startsWith('cross');
+  if (attnOption !== 'concat' && !isCross) {
+    if (isPair)
+      throw cannot('attn-option', `${attnOption} with a prefix on BART (ValueError)`, 'concat');
+    // An encoder builds the prefix, and no attention reads it.
+    return { attention: 'none', ffn };
+  }
+  const prefix_use = isCross ? findPrefixUse(attnOption, composition, isPair) : undefined;
   return {
     attention: 'prefix',
     ffn,
@@ -143,14 +149,22 @@ function widthOf(mode: string, width: number): Record<string, number> {
   return mode === 'none' ? {} : { attention_bottleneck: width };
 }
 
-function placeOfAdapter(option: string, composition: string, isPair: boolean): string {
-  if (composition === 'gate_add' && !isPair) {
-    throw cannot(
-      'attn-composition',
-      'gate_add with an adapter (RuntimeError)',
-      '--attn_composition add, as the scripts have it',
-    );
-  }
+/** Gates are made of the logits of a prefix that BART's attention reads beside its own keys. */
+function requireGates(mode: string, option: string, isPair: boolean): void {
+  const isPrefix = mode.startsWith('prefix');
+  // BART takes no other mode at its attention, with or without gates.
+  if (isPair && ((isPrefix && option.startsWith('cross')) || !(isPrefix || mode === 'adapter')))
+    return;
+  throw cannot(
+    'attn-composition',
+    isPair
+      ? `gate_add with ${mode} and option ${option} on BART (UnboundLocalError)`
+      : `gate_add with ${mode} in an encoder (RuntimeError)`,
+    '--attn_composition add, as the scripts have it',
+  );
+}
+
+function placeOfAdapter(option: string, isPair: boolean): string {
   if (['sequential', 'parallel', 'concat'].includes(option)) return option;
   if (isPair)
     throw cannot('attn-option', `${option} with mode adapter on BART (ValueError)`, 'a prefix');
@@ -170,11 +184,8 @@ function requirePadded({ midDim = 800, maxSeqLength = DEFAULT_TOKENS.glue }: Run
 
 function findPrefixUse(option: string, composition: string, isPair: boolean): string | undefined {
   const isGated = composition === 'gate_add';
-  if (!isPair) {
-    if (isGated)
-      throw cannot('attn-composition', `gate_add with ${option} in an encoder`, 'option concat');
+  if (!isPair)
     return { cross_attn: 'cross', cross_attn_noln: 'cross_plain' }[option] ?? 'cross_relu';
-  }
   if (option === 'cross_attn_noln') return isGated ? undefined : 'cross_plain';
   if (option === 'cross_attn') return isGated ? 'cross_gated' : 'cross';
   return isGated ? 'cross_relu_gated' : 'cross_relu_normed';

@@ -26,7 +26,11 @@ import type { OnProgress } from '../base/progress';
 export const COHORT_SIZE = 10;
 
 /** Plans a sweep for trainers with this default precision that prefer cohorts of this size. */
-export type PlanWith = (defaultPrecision: PrecisionName, maxCohort?: number) => Plan;
+export type PlanWith = (
+  defaultPrecision: PrecisionName,
+  maxCohort?: number,
+  largestCohort?: number,
+) => Plan;
 
 /** A larger number is hardly meant as a number of seeds. */
 const MANY_SEEDS = 20;
@@ -86,9 +90,15 @@ export async function planRequest(
   saySeeds(config, onProgress);
   sayData(datasets, profileNote(config, profileReason), onProgress);
   const root = artifactRoot(options.root);
-  const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE) => {
-    const inputs = { backbone, datasets, maxCohort, defaultPrecision, profileReason };
-    const planned = planSweep(config, inputs);
+  const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE, largestCohort) => {
+    const planned = planSweep(config, {
+      backbone,
+      datasets,
+      maxCohort,
+      ...(largestCohort === undefined ? {} : { largestCohort }),
+      defaultPrecision,
+      profileReason,
+    });
     return planExtensions(planned, asked, readExtensions(root, planned.sweep_id), maxCohort);
   };
   for (const warning of maskWarnings(plan('float32'))) onProgress('!', 'masks', warning);

@@ -11,6 +11,7 @@ export function describeTrainer(trainer: TrainerStatus, part: PoolPart | undefin
     device,
     gpu === null ? null : `GPU ${gpu}`,
     threads === null ? null : plural(threads, 'thread'),
+    describeMemory(trainer),
     name === address ? null : address,
     pid === null ? null : `pid ${pid}`,
     since === null ? null : `since ${formatTime(since)}`,
@@ -25,6 +26,12 @@ export function describeTrainer(trainer: TrainerStatus, part: PoolPart | undefin
     `${name.padEnd(12)} ${state.padEnd(12)} ${details}`.trimEnd(),
     ...[...why, ...(part?.work ?? []).map(describeWork)].map((line) => `  ${line}`),
   ].join('\n');
+}
+
+/** `41.2 GB of 80.0 GB in use`; null if that is not known. */
+function describeMemory({ memory, memory_used: used }: TrainerStatus): string | null {
+  if (memory === null || used === null) return null;
+  return `${formatBytes(used)} of ${formatBytes(memory)} in use`;
 }
 
 /** `14:05`, or `2026-11-27 14:05` for another day, in this place's time. */

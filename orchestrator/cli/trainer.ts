@@ -22,6 +22,7 @@ import {
   parseDevice,
   parseMinutes,
   parseNumber,
+  parsePort,
   UNLOAD_AFTER,
   type PlaceOptions,
 } from './options';
@@ -38,6 +39,7 @@ interface TrainerOptions extends PlaceOptions {
   keepJobDays?: number;
   keepJobsMb?: number;
   stallAfter?: number;
+  metricsPort?: string;
   insecure?: boolean;
   tlsCert?: string;
   tlsKey?: string;
@@ -82,6 +84,11 @@ export function trainerCommand(): Command {
       'end a run whose loop has not moved for this long (default: 600); the torch trainer then ' +
         'exits with status 3 and must be started again',
       parseCount,
+    )
+    .option(
+      '--metrics-port <port>',
+      'serve metrics of this trainer for Prometheus at this port of 127.0.0.1, or at <host>:<port>',
+      parsePort,
     )
     .option('--insecure', 'listen on TCP without TLS: anyone who can reach the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')
@@ -194,6 +201,7 @@ function listenerArguments({
   keepJobDays,
   keepJobsMb,
   stallAfter,
+  metricsPort,
   insecure,
   tlsCert,
   tlsKey,
@@ -204,6 +212,7 @@ function listenerArguments({
     '--keep-job-days': keepJobDays,
     '--keep-jobs-mb': keepJobsMb,
     '--stall-after': stallAfter,
+    '--metrics-port': metricsPort,
     '--tls-cert': tlsCert,
     '--tls-key': tlsKey,
     '--tls-client-ca': tlsClientCa,

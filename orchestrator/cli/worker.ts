@@ -6,7 +6,13 @@ import { listSources, readRuntimeConfig } from '../runtime/runtime-config';
 import { announceTemporal, taskQueueFor } from '../runtime/runtime-plan';
 import { workerEnvironment, workerArguments } from '../runtime/services';
 import { externalTemporal } from '../runtime/temporal-client';
-import { addPlaceOptions, collectTrainers, parsePort, type PlaceOptions } from './options';
+import {
+  addPlaceOptions,
+  collectTrainers,
+  parsePort,
+  parseUrl,
+  type PlaceOptions,
+} from './options';
 import { progressLineOnStderr, runAction } from './output';
 import { UserError } from '../base/errors';
 import { nameExternal } from '../runtime/trainer-plan';
@@ -17,6 +23,7 @@ interface WorkerOptions extends PlaceOptions {
   trainer?: string[];
   taskQueue?: string;
   metricsPort?: string;
+  otlp?: string;
   json?: boolean;
 }
 
@@ -35,6 +42,12 @@ export function workerCommand(): Command {
       'serve metrics of the worker and its trainers for Prometheus at this port of 127.0.0.1, or ' +
         'at <host>:<port>; where `start` runs the worker: SA_ORCH_METRICS_PORT',
       parsePort,
+    )
+    .option(
+      '--otlp <url>',
+      'send traces to an OpenTelemetry collector, as http://127.0.0.1:4318; where `start` runs ' +
+        'the worker: OTEL_EXPORTER_OTLP_ENDPOINT',
+      parseUrl,
     )
     .option('--json', 'print errors as JSON (the line {"ready": true} is always JSON)')
     .addHelpText(
@@ -69,6 +82,7 @@ export function workerCommand(): Command {
         process.exitCode = await runInForeground(process.execPath, workerArguments(), {
           ...env,
           ...(options.metricsPort && { SA_ORCH_METRICS_PORT: options.metricsPort }),
+          ...(options.otlp && { OTEL_EXPORTER_OTLP_ENDPOINT: options.otlp }),
         });
       } finally {
         release();

@@ -3,7 +3,13 @@ import { ADAPTER_KINDS, type AdapterKind } from '../../common/vocabulary/adapter
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import type { ModuleRow } from '../../common/vocabulary/module-row';
-import { hasBottleneck, hasLora, hasMatrices, hasVirtualTokens } from '../sweep/adapters';
+import {
+  hasBottleneck,
+  hasLora,
+  hasMatrices,
+  hasVirtualTokens,
+  hasZeroUpInPaper,
+} from '../sweep/adapters';
 import type { AdapterConfig } from '../sweep/types';
 import type { AdapterAxes, AdapterKeys } from './adapter-schema';
 import type { Compat } from './compat';
@@ -26,18 +32,35 @@ export function mergeAdapter(base: AdapterAxes, over: AdapterAxes): AdapterAxes 
   return { ...kept, ...over };
 }
 
+/** The modules that the keys choose. */
+export function chooseModules({
+  kind: name = DEFAULT_ADAPTER_KIND,
+  ...keys
+}: AdapterKeys): Pick<AdapterConfig, 'attention' | 'ffn' | 'unfrozen'> {
+  const kind: AdapterKind = ADAPTER_KINDS[name];
+  const { attention = kind.attention, ffn = kind.ffn } = keys;
+  return { attention, ffn, unfrozen: kind.unfrozen };
+}
+
 /**
  * Fills in defaults, those of the kind first. A key that the modules do not use gets the fixed
  * value that AdapterConfig documents.
+ *
+ * @param asInPaper whether an adapter whose paper has a zero up-projection gets it
  */
-export function completeAdapter(keys: AdapterKeys, compat: Compat = 'none'): AdapterConfig {
+export function completeAdapter(
+  keys: AdapterKeys,
+  compat: Compat = 'none',
+  asInPaper = false,
+): AdapterConfig {
   const kind: AdapterKind = ADAPTER_KINDS[keys.kind ?? DEFAULT_ADAPTER_KIND];
-  const { attention = kind.attention, ffn = kind.ffn } = keys;
-  const modules = { attention, ffn, unfrozen: kind.unfrozen };
+  const modules = chooseModules(keys);
+  const { attention, ffn } = modules;
   const bottleneck = hasBottleneck(modules);
   const { lora_alpha, init } = compat === 'official' ? OFFICIAL_LORA : DEFAULT_ADAPTER;
   const lora = hasLora(modules) ? { lora_alpha, ...(bottleneck ? {} : { init }) } : {};
-  const value = { ...DEFAULT_ADAPTER, ...lora, ...kind.own, ...keys };
+  const paper = asInPaper && hasZeroUpInPaper(modules) ? ({ init: 'zero_up' } as const) : {};
+  const value = { ...DEFAULT_ADAPTER, ...lora, ...kind.own, ...paper, ...keys };
   const matrices = hasMatrices(modules);
   const ownFfn = ffn === kind.ffn ? kind.own.ffn_bottleneck : undefined;
   return {

@@ -54,14 +54,7 @@ function pairProblem(pruner: PrunerName, adapter: AdapterConfig, line: CompareLi
   return apart ? refuse(zeroUp.refusedApart) : null;
 }
 
-/**
- * Under the official rules a trial never fails because of its scores, so combinations for which the
- * published code has no usable scores are refused here.
- */
 function officialProblem(pruner: PrunerName, adapter: AdapterConfig): string | null {
-  if (hasLora(adapter) && pruner === 'synflow')
-    return ' under compat official: the published SynFlow ends with an error where there is LoRA';
-  const norm = PRUNERS[pruner].officialNorms[adapter.norm];
-  if (norm === undefined || !('refused' in norm)) return null;
-  return ` and norm ${adapter.norm} under compat official: ${norm.refused}`;
+  if (!hasLora(adapter) || pruner !== 'synflow') return null;
+  return ' under compat official: the published SynFlow ends with an error where there is LoRA';
 }

@@ -1,7 +1,8 @@
-import type { AdapterConfig } from '../sweep/types';
+import { PRUNERS } from '../../common/vocabulary/pruners';
+import { adapterName } from '../sweep/adapters';
 import type { TaskFamily } from '../tasks/family';
 import { FAMILIES, findFamily, type FamilySettings } from '../tasks/registry';
-import { completeAdapter, mergeAdapter } from './adapter';
+import { chooseModules, completeAdapter, mergeAdapter } from './adapter';
 import type { AdapterAxes, AdapterKeys } from './adapter-schema';
 import type { CompareKeys } from './compare-schema';
 import type { Compat } from './compat';
@@ -45,13 +46,36 @@ function publishedTrainDefaults(keys: TrainValues, ofFamily: object): Partial<Tr
 }
 
 /** Every adapter of a line: the product of the sweep's lists, and then that of its own. */
-function lineAdapters(base: AdapterAxes, line: CompareKeys, compat: Compat): AdapterConfig[] {
+function listAdapterKeys(base: AdapterAxes, line: CompareKeys): AdapterKeys[] {
   const bottleneck = line.large_sparse?.bottleneck ?? line.bottleneck;
   const own: AdapterAxes = { ...line.adapter, ...(bottleneck ? { bottleneck } : {}) };
   const merged = mergeAdapter(base, own);
   const ofSweep = Object.entries(merged).filter(([key]) => !(key in own));
   const lists = Object.fromEntries([...ofSweep, ...Object.entries(own)]);
-  return multiply<unknown>(lists).map((keys) => completeAdapter(keys as AdapterKeys, compat));
+  return multiply<unknown>(lists);
+}
+
+/**
+ * The adapters, by name, that some line prunes by scores that a zero up-projection would make
+ * useless. They start with another one in every line, so that a difference to the dense adapter
+ * comes from the masks alone.
+ */
+function findScored(base: AdapterAxes, compare: readonly CompareKeys[]): Set<string> {
+  const scoring = compare.filter(
+    ({ pruner, progressive }) =>
+      pruner.some((each) => PRUNERS[each].zeroUp !== null) && !isTrainedBefore(progressive),
+  );
+  return new Set(
+    scoring.flatMap((line) =>
+      listAdapterKeys(base, line).map((keys) => adapterName(chooseModules(keys))),
+    ),
+  );
+}
+
+/** Whether up is no longer 0 when the first scores are taken. */
+function isTrainedBefore(progressive: CompareKeys['progressive']): boolean {
+  if (!progressive) return false;
+  return { ...defaults.DEFAULT_PROGRESSIVE, ...progressive }.begin_epoch > 0;
 }
 
 function completeLine(
@@ -59,6 +83,7 @@ function completeLine(
   line: CompareKeys,
   origin: string,
   compat: Compat,
+  scored: ReadonlySet<string>,
 ): CompareLine {
   const official = compat === 'official';
   const sparsity = line.sparsity ?? [];
@@ -86,7 +111,10 @@ function completeLine(
     repeats: line.repeats ?? 1,
     control: line.control ?? [defaults.DEFAULT_CONTROL],
     reinitialize: line.reinitialize ?? [false],
-    adapters: lineAdapters(base, line, compat),
+    adapters: listAdapterKeys(base, line).map((keys) => {
+      const asInPaper = !official && !scored.has(adapterName(chooseModules(keys)));
+      return completeAdapter(keys, compat, asInPaper);
+    }),
   };
 }
 
@@ -118,6 +146,7 @@ export function completeConfig(
   const train = settings.train ?? {};
   const { adapter = {}, compat = 'none', search } = settings;
   const compare = settings.compare ?? defaults.DEFAULT_COMPARE;
+  const scored = findScored(adapter, compare);
   const ofFamilies = Object.assign(
     {},
     ...FAMILIES.map((family) => family.settings.complete(settings)),
@@ -146,7 +175,7 @@ export function completeConfig(
         ...family.settings.chooseForTrials(ofFamilies),
       };
     }),
-    compare: compare.map((line, i) => completeLine(adapter, line, nameOrigin(i), compat)),
+    compare: compare.map((line, i) => completeLine(adapter, line, nameOrigin(i), compat, scored)),
     seeds: settings.seeds ?? [...defaults.DEFAULT_SEEDS],
     search,
     rows: limit(settings.rows),

@@ -38,10 +38,12 @@ const LIKE: { readonly [field: string]: keyof AdapterConfig } = {
   attention_norm: 'norm',
 };
 
+type Fields = readonly (keyof AdapterConfig)[];
+
 /** The first setting that no such writer reads, such as `attention: concat`; null without one. */
-function findUnread(adapter: AdapterConfig): string | null {
+function findUnread(adapter: AdapterConfig, alsoRead: Fields): string | null {
   for (const [field, value] of Object.entries(adapter) as [keyof AdapterConfig, unknown][]) {
-    if (OF_TRAINING.has(field) || isUnset(value)) continue;
+    if (OF_TRAINING.has(field) || alsoRead.includes(field) || isUnset(value)) continue;
     const read: readonly unknown[] | 'any' | undefined = READ[field];
     if (read === 'any' || read?.includes(value)) continue;
     if (field in LIKE && value === adapter[LIKE[field]!]) continue;
@@ -55,8 +57,15 @@ function isUnset(value: unknown): boolean {
   return !value || (Array.isArray(value) && value.length === 0);
 }
 
-/** Why no other library's form can hold an adapter; null if its own writer can tell. */
-export function describeLaterForm(adapter: AdapterConfig): string | null {
-  const unread = findUnread(adapter);
-  return unread === null ? null : `no form but this project's own has \`${unread}\``;
+/**
+ * Why a library's form cannot hold an adapter; null if its own writer can tell.
+ *
+ * @param alsoRead fields that this writer reads beside those of all
+ */
+export function describeLaterForm(adapter: AdapterConfig, alsoRead: Fields = []): string | null {
+  const unread = findUnread(adapter, alsoRead);
+  if (unread === null) return null;
+  return unread.startsWith('unfrozen_tensors')
+    ? `it adds to a backbone and cannot replace its tensors, as \`${unread}\` does`
+    : `no form but this project's own has \`${unread}\``;
 }

@@ -3,6 +3,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tensor } from '../../common/safetensors';
 import { hasBottleneck } from '../sweep/adapters';
+import { isNamed } from '../sweep/published-names';
+import type { AdapterConfig } from '../sweep/types';
 import { isTokenizerFile } from '../runtime/backbone-tokenizer';
 import { add, addLowRank } from './arithmetic';
 import { listBiases } from './biases';
@@ -23,7 +25,7 @@ export const merged: ExportFormat = {
   title: 'a merged model',
   library: 'transformers',
   findObstacle({ trial: { adapter } }) {
-    const later = describeLaterForm(adapter);
+    const later = describeLaterForm(adapter, ['unfrozen_tensors']);
     if (later !== null) return later;
     if (hasBottleneck(adapter))
       return "a bottleneck module is not linear, so it cannot be part of the backbone's weights";
@@ -108,23 +110,29 @@ function belongs(modelType: string, name: string, isInside: boolean): boolean {
 function listChanges(trained: TrainedTrial, names: ModelNames): Map<string, Change> {
   const { weights, trial } = trained;
   const changes = new Map<string, Change>();
-  if (trial.adapter.unfrozen === 'all') {
-    for (const name of weights.keys()) {
-      if (name.startsWith('head.')) continue;
-      const tensor = weights.get(name)!;
-      changes.set(nameOwn(name, names), () => tensor);
-    }
-    return changes;
+  for (const name of [...weights.keys()].filter((each) => replacesBackbone(each, trial.adapter))) {
+    const tensor = weights.get(name)!;
+    changes.set(nameOwn(name, names), () => tensor);
   }
   for (const { place, tensor } of trial.adapter.unfrozen === 'biases' ? listBiases(weights) : [])
     changes.set(`${names.nameModule(place)}.bias`, (bias) => add(bias, tensor));
   for (const { place, down, up, trained: r } of takePairs(weights, isLowRank)) {
     const scale = trial.adapter.lora_alpha / r;
-    changes.set(`${names.nameModule(place)}.weight`, (weight) =>
-      addLowRank(weight, up, down, scale),
-    );
+    const name = `${names.nameModule(place)}.weight`;
+    const replaced: Change = changes.get(name) ?? ((weight) => weight);
+    changes.set(name, (weight) => addLowRank(replaced(weight), up, down, scale));
   }
   return changes;
+}
+
+/** Whether a trained tensor stands in the place of one of the backbone's. */
+function replacesBackbone(
+  name: string,
+  { unfrozen, unfrozen_tensors = [] }: AdapterConfig,
+): boolean {
+  if (unfrozen === 'all') return !name.startsWith('head.');
+  const isAdded = /^head\.|\.(down|up)\./.test(name);
+  return !isAdded && isNamed(name, unfrozen_tensors);
 }
 
 const EMBEDDINGS: Readonly<Record<string, string>> = {
@@ -135,7 +143,7 @@ const EMBEDDINGS: Readonly<Record<string, string>> = {
   'embeddings.norm.bias': 'embeddings.LayerNorm.bias',
 };
 
-/** Transformers' name of a tensor that full fine-tuning of an encoder has. */
+/** Transformers' name of an encoder's own tensor that was trained. */
 function nameOwn(name: string, names: ModelNames): string {
   const found = parsePlace(name);
   return found ? `${names.nameModule(found.place)}.${found.part}` : EMBEDDINGS[name]!;

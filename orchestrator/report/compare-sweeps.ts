@@ -2,7 +2,9 @@
 import { groupBy } from '../base/group-by';
 import { canonicalJson } from '../sweep/canonical';
 import { listTaskDatasets } from '../sweep/lookup';
-import type { Plan, TrialResult } from '../sweep/types';
+import { readPrecision } from '../sweep/precision';
+import { stepsPerEpoch } from '../sweep/steps-per-epoch';
+import type { AxisValues, Plan, TrialResult } from '../sweep/types';
 import { findVaried } from './axes';
 import { differences, type Results } from './comparisons';
 import { rowTitle } from './format';
@@ -16,8 +18,15 @@ export interface SweepComparison {
   row: string;
   /** Means of the seeds that each sweep has, and how many. */
   difference: PairedDifference;
-  /** Training settings that differ: `learning_rate 0.0003 → 0.001`. */
+  /** What else than adapter and pruning differs: `learning_rate 0.0003 → 0.001`. */
   changed: string[];
+}
+
+export interface ComparedSweeps {
+  rows: SweepComparison[];
+  /** Rows of either sweep that are in no difference: `mrpc, snip 40 %, bottleneck 64`. */
+  only_first: string[];
+  only_second: string[];
 }
 
 interface Side {
@@ -27,16 +36,18 @@ interface Side {
 
 /**
  * The second sweep's difference to the first, by task and row. Rows are the same if adapter and
- * pruning are; of several that are, those with the same training settings.
+ * pruning are; of several that are, those with the same training settings. Rows that cannot be told
+ * to be the same, or have no seed in common, are named.
  */
-export function compareSweeps(first: Side, second: Side): SweepComparison[] {
+export function compareSweeps(first: Side, second: Side): ComparedSweeps {
   const [a, b] = [first, second].map(listRows) as [Row[], Row[]];
   const results: Results = new Map(
     [...first.results, ...second.results].map((result) => [result.trial_id, result]),
   );
   const others = groupBy(b, keyOf);
   const counts = groupBy(a, keyOf);
-  return a.flatMap((row) => {
+  const paired = new Set<Row>();
+  const rows = a.flatMap((row): SweepComparison[] => {
     const same = others.get(keyOf(row)) ?? [];
     const isOne = same.length === 1 && counts.get(keyOf(row))!.length === 1;
     const other = isOne ? same[0] : same.find((each) => settingsOf(each) === settingsOf(row));
@@ -44,14 +55,38 @@ export function compareSweeps(first: Side, second: Side): SweepComparison[] {
     const metric = row.dataset.metrics[0]!;
     const difference = differences(other.variant, row.variant, row.dataset, results)[metric];
     if (difference === undefined) return [];
-    const { label, bottleneck, config, settings: before } = row.variant;
-    const { settings: after } = other.variant;
-    const changed = findVaried([before, after]).map(
-      (key) => `${key} ${before[key] ?? 'none'} → ${after[key] ?? 'none'}`,
-    );
-    const title = rowTitle({ label, bottleneck, ...config.prune });
-    return [{ task: row.dataset.task, metric, row: title, difference, changed }];
+    paired.add(row).add(other);
+    const changed = listChanges(row, other);
+    return [{ task: row.dataset.task, metric, row: titleOf(row), difference, changed }];
   });
+  const nameRest = (side: readonly Row[]) =>
+    side.filter((row) => !paired.has(row)).map((row) => `${row.dataset.task}, ${titleOf(row)}`);
+  return { rows, only_first: nameRest(a), only_second: nameRest(b) };
+}
+
+function titleOf({ variant: { label, bottleneck, config } }: Row): string {
+  return rowTitle({ label, bottleneck, ...config.prune });
+}
+
+function listChanges(before: Row, after: Row): string[] {
+  const [old, now] = [before, after].map(listSettings) as [AxisValues, AxisValues];
+  const changed = findVaried([old, now]).map(
+    (key) => `${key} ${old[key] ?? 'none'} → ${now[key] ?? 'none'}`,
+  );
+  return before.dataset.digest === after.dataset.digest ? changed : [...changed, 'other data'];
+}
+
+/** Told in the same words for both sweeps, whatever else is in each: steps, and epochs beside. */
+function listSettings({ dataset, variant: { config, trials } }: Row): AxisValues {
+  const { total_steps, ...train } = config.train;
+  const epochs = total_steps / stepsPerEpoch(dataset, train);
+  return {
+    ...train,
+    steps: total_steps,
+    epochs: Number(epochs.toPrecision(4)),
+    precision: readPrecision(config),
+    ...trials[0]!.generation,
+  };
 }
 
 interface Row {

@@ -41,8 +41,8 @@ function checkMargin(
 }
 
 /**
- * Adds the p-values that are corrected by Holm, for each metric over all rows that have one. A
- * single one needs no correction.
+ * Adds the p-values that are corrected by Holm. Each metric of a task is a family of tests of its
+ * own: all of its rows that have a p-value. A single one needs no correction.
  */
 export function correctRows(rows: readonly RowSummary[]): RowSummary[] {
   const metrics = new Set(rows.flatMap(({ difference }) => Object.keys(difference)));

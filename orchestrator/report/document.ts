@@ -24,8 +24,9 @@ export const PLOT_FILE = 'plot.svg';
 const HOW_TO_READ = [
   'Metrics × 100 on the validation rows, mean ± sample standard deviation over n seeds.',
   'Δ is the mean difference to the dense adapter with the same seed, in points, with its 95 %',
-  'interval (Student’s t on the pairs); it is within noise if the interval includes 0. Kept counts',
-  'non-zero trained adapter weights (kept prunable ones, biases, norms), without the head.',
+  'interval (Student’s t on the pairs, not corrected for the number of rows); it is within noise',
+  'if the interval includes 0. Both are over seeds, on the same rows. Kept counts non-zero trained',
+  'adapter weights (kept prunable ones, biases, norms), without the head.',
 ].join(' ');
 
 export function buildDocument(summary: SweepSummary): ReportDocument {

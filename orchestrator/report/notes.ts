@@ -1,6 +1,7 @@
 /** The lines under a task's table. */
 import { groupBy } from '../base/group-by';
 import { plural } from '../base/plural';
+import { formatValue } from './axes';
 import {
   DEGENERATE_MARK,
   equalWithin,
@@ -52,11 +53,13 @@ export function tableNotes(task: TaskSummary): Note[] {
   }
   const open = task.search?.choices.filter(({ chosen }) => chosen === undefined).length ?? 0;
   if (open > 0) say(`${plural(open, 'row')} to come, whose values the search chooses`);
-  notes.push(...testNotes(task), ...referenceNotes(rows));
+  notes.push(...testNotes(task), ...referenceNotes(rows), ...lackingNotes(task));
+  notes.push(...loraNotes(rows));
   if (rows.some(({ rules }) => rules === 'official')) {
     say(OFFICIAL_RULES);
   }
-  if (open === 0 && rows.every(({ pruner }) => pruner !== 'none')) {
+  const isAlone = rows.every(({ pruner, reference }) => pruner !== 'none' && reference === null);
+  if (open === 0 && isAlone) {
     say('the sweep has no dense adapter (pruner none), so there are no differences');
   }
   return notes;
@@ -66,30 +69,40 @@ export function tableNotes(task: TaskSummary): Note[] {
 const ALPHA = 0.05;
 
 /** What the tests of all rows together say, and when rows count as equal. */
-function testNotes({ rows, metrics, margin }: TaskSummary): Note[] {
-  const deciding = metrics[0]!;
-  const tested = rows.flatMap((row) => {
-    const p = row.difference[deciding]?.p_holm;
-    return p === undefined ? [] : [{ title: rowTitle(row), p }];
-  });
-  const notes: Note[] = [];
-  if (tested.length > 0) {
-    const told = tested.filter(({ p }) => p < ALPHA);
-    const found =
-      told.length === 0
-        ? 'no difference'
-        : told.map(({ title, p }) => `${title} (${formatP(p)})`).join('; ');
-    const text =
-      `more than noise explains, with p-values of the paired t-tests corrected by Holm over ` +
-      `${tested.length} rows: ${found}; the intervals are not corrected`;
-    notes.push({ text, items: [] });
-  }
+function testNotes(task: TaskSummary): Note[] {
+  const { rows, margin } = task;
+  const notes: Note[] = rows.some(({ reference }) => reference !== null) ? nameTests(task) : [];
   if (margin !== undefined) {
     const text =
-      `${equalWithin(margin)}: the 95 % interval lies inside ` + `[−${margin}, ${margin}]`;
+      `${equalWithin(margin)}: the 95 % interval lies inside [−${margin}, ${margin}], whether or ` +
+      'not it includes 0 (two one-sided tests, each at 2.5 %, not corrected)';
     notes.push({ text, items: [] });
   }
   return notes;
+}
+
+/** The family of Holm's correction is said: the differences of one metric in one task's table. */
+function nameTests({ task, rows, metrics }: TaskSummary): Note[] {
+  const deciding = metrics[0]!;
+  const tested = rows.flatMap((row) => {
+    const { p = null, p_holm } = row.difference[deciding] ?? {};
+    return p === null ? [] : [{ title: rowTitle(row), p: p_holm ?? p }];
+  });
+  if (tested.length === 0) return [];
+  const told = tested.filter(({ p }) => p < ALPHA);
+  const found =
+    told.length === 0
+      ? 'no difference'
+      : told.map(({ title, p }) => `${title} (${formatP(p)})`).join('; ');
+  const tests =
+    tested.length === 1
+      ? `the paired t-test of the only difference in ${metricTitle(deciding)} within ${task}`
+      : `paired t-tests corrected by Holm within ${task} (${tested.length} differences in ` +
+        `${metricTitle(deciding)})`;
+  const text =
+    `more than noise explains, by ${tests}: ${found}; the intervals, and so what is within ` +
+    'noise, are not corrected';
+  return [{ text, items: [] }];
 }
 
 /** Which dense rows differences are relative to, if the task has several dense ones. */
@@ -106,6 +119,37 @@ function referenceNotes(rows: readonly RowSummary[]): Note[] {
     ([to, rows]) => `to ${to}: ${rows.map(({ row }) => row).join('; ')}`,
   );
   return [{ text: 'differences and weights are relative to several dense adapters:', items }];
+}
+
+/**
+ * Dense rows without a result: the rows that should be compared with one have no difference, and
+ * are compared with no other one in its place.
+ */
+function lackingNotes({ rows, search }: TaskSummary): Note[] {
+  const compared = rows.flatMap((row) => (row.reference === null ? [] : [row.reference]));
+  return [...new Set(compared)].flatMap((title) => {
+    const dense = rows.find((row) => row.pruner === 'none' && rowTitle(row) === title);
+    if (dense !== undefined && (dense.done > 0 || dense.failed < dense.seeds)) return [];
+    const choice = search?.choices.find(({ row }) => row === title);
+    if (dense === undefined && choice?.chosen === undefined) return [];
+    const why = dense === undefined ? 'every value that was searched for it' : 'every trial of it';
+    const own = rows.filter(({ reference }) => reference === title).map(rowTitle);
+    const text =
+      `no result of ${title}, because ${why} failed; so these have no difference, rather than ` +
+      `one to another dense row: ${own.join('; ')}`;
+    return [{ text, items: [] }];
+  });
+}
+
+/** Whoever compares two ranks compares two factors of the update, too. */
+function loraNotes(rows: readonly RowSummary[]): Note[] {
+  const scaled = rows.filter(({ lora_scale: scales }) => scales !== undefined);
+  const factor = ({ lora_scale: scales = [] }: RowSummary) => scales.map(formatValue).join('/');
+  if (new Set(scaled.map(factor)).size < 2) return [];
+  const text =
+    'rows differ in LoRA’s factor lora_alpha / rank, because lora_alpha stays as it is when the ' +
+    'rank changes (Hu et al. 2022); it acts like the learning rate:';
+  return [{ text, items: scaled.map((row) => `${rowTitle(row)}: ${factor(row)}`) }];
 }
 
 function dataNotes({ data_warnings: items = [] }: TaskSummary): Note[] {

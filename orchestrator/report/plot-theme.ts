@@ -46,8 +46,18 @@ const STYLES: Record<
 /** In square pixels: large enough to tell shapes apart. */
 export const MARKER_SIZE = 100;
 
-/** What all plots have in common. */
-export const THEME = {
+/** Characters of a legend's line, at which it is about as wide as two panels. */
+const LEGEND_WIDTH = 130;
+
+/** What all plots have in common, with a legend no wider than they are. */
+export function chooseTheme(styles: Styles) {
+  const longest = Math.max(1, ...styles.map(({ series }) => series.length));
+  const columns = Math.max(1, Math.min(3, Math.floor(LEGEND_WIDTH / (longest + 4))));
+  const { config } = THEME;
+  return { ...THEME, config: { ...config, legend: { ...config.legend, columns } } };
+}
+
+const THEME = {
   background: BACKGROUND[0],
   padding: 12,
   config: {
@@ -71,7 +81,6 @@ export const THEME = {
       labelColor: INK[0],
       symbolOpacity: 1,
       orient: 'bottom',
-      columns: 3,
       labelLimit: 0,
       title: null,
     },

@@ -4,8 +4,8 @@ import { DEGENERATE_MARK } from './format';
 import {
   DASHED,
   INK,
-  THEME,
   chooseStyles,
+  chooseTheme,
   drawSpec,
   encodeSeries,
   logarithmicTicks,
@@ -44,7 +44,7 @@ function buildSpec(summary: SweepSummary, panels: readonly PlotPanel[]): TopLeve
     })),
     columns: COLUMNS,
     spacing: 30,
-    ...THEME,
+    ...chooseTheme(styles),
   };
 }
 

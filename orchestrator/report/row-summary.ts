@@ -2,6 +2,7 @@
 import { sum } from '../sweep/budget';
 import { describeMakers } from '../sweep/environments';
 import type { Budget, Plan, PlannedDataset } from '../sweep/types';
+import { listLoraRanks } from '../sweep/adapters';
 import { countBudget } from '../tasks/budget';
 import { pickValues } from './axes';
 import { differences, rowName, valuesBySeed, type Results } from './comparisons';
@@ -14,7 +15,7 @@ import type { Variant } from './variants';
 export interface RowContext {
   plan: Plan;
   dataset: PlannedDataset;
-  /** All rows of the task. */
+  /** All rows of the task, those of choices that are not made included. */
   variants: readonly Variant[];
   /** The keys of the task's axes, and those of them that were searched. */
   axes: readonly string[];
@@ -45,16 +46,24 @@ export function summarizeRow(variant: Variant, context: RowContext): RowSummary 
     trial_ids: variant.trials.toSorted((a, b) => a.seed - b.seed).map(({ id }) => id),
     seeds: variant.trials.length,
     done: own.size,
+    failed: variant.trials.filter(({ id }) => results.get(id)?.status === 'failed').length,
     metrics,
     by_seed: [...own],
     budget,
     kept_of_dense: budget.kept / (reference ? sizes(reference) : budget).trainable,
     reference: reference && rowName(reference),
+    ...measureLora(variant),
     difference:
       reference === null ? {} : differences(variant, reference, dataset, results, plan.margin),
     ...collectThresholds(variant, results),
     degenerate: countDegenerate(variant, results),
   };
+}
+
+/** The factor of its updates, which changes with the rank. */
+function measureLora({ config: { adapter } }: Variant): Pick<RowSummary, 'lora_scale'> {
+  const scales = listLoraRanks(adapter).map((rank) => adapter.lora_alpha / rank);
+  return scales.length > 0 ? { lora_scale: [...new Set(scales)] } : {};
 }
 
 function collectThresholds({ trials }: Variant, results: Results): Pick<RowSummary, 'thresholds'> {

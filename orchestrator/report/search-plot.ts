@@ -4,12 +4,12 @@ import { formatMean, metricTitle } from './format';
 import { PANEL_HEIGHT, PANEL_WIDTH } from './plot-data';
 import {
   chooseStyles,
+  chooseTheme,
   drawSpec,
   encodeSeries,
   INK,
   logarithmicTicks,
   MARKER_SIZE,
-  THEME,
   type Layer,
   type Styles,
 } from './plot-theme';
@@ -46,12 +46,19 @@ const MARGIN = 1.25;
 export async function renderSearchPlot(summary: SweepSummary): Promise<string | null> {
   const panels = searchPanels(summary);
   if (panels.length === 0) return null;
+  const subtitle = 'Mean ± std over the search’s seeds, on held-out rows. Circled: chosen.';
+  return drawPanels(panels, `Search of ${summary.sweep_id}`, subtitle);
+}
+
+/** Draws metrics against axes, whether searched or compared. */
+export function drawPanels(
+  panels: readonly SearchPanel[],
+  text: string,
+  subtitle: string,
+): Promise<string> {
   const styles = chooseStyles(panels.flatMap(({ points }) => points));
   return drawSpec({
-    title: {
-      text: `Search of ${summary.sweep_id}`,
-      subtitle: ['Mean ± std over the search’s seeds, on held-out rows. Circled: chosen.'],
-    },
+    title: { text, subtitle: [subtitle] },
     concat: panels.map((panel) => ({
       title: panel.title,
       width: PANEL_WIDTH,
@@ -60,7 +67,7 @@ export async function renderSearchPlot(summary: SweepSummary): Promise<string | 
     })),
     columns: 2,
     spacing: 30,
-    ...THEME,
+    ...chooseTheme(styles),
   });
 }
 
@@ -72,7 +79,7 @@ export function searchPanels({ tasks }: Pick<SweepSummary, 'tasks'>): SearchPane
       if (points.length === 0) return [];
       const metric = metricTitle(search!.metric);
       const title = `${task}, ${metric} against ${axisTitle(axis)}`;
-      return [{ title, axis, metric, scale: chooseScale(search!, axis), points }];
+      return [{ title, axis, metric, scale: chooseScale(listValues(search!, axis)), points }];
     }),
   );
 }
@@ -104,12 +111,16 @@ function buildPoints({ row, pruner, candidates, chosen }: ChoiceSummary, axis: s
 }
 
 /** Numbers above 0 are on a logarithmic axis, because they are mostly tried in multiples. */
-function chooseScale({ choices }: SearchSummary, axis: string): SearchPanel['scale'] {
-  const values = choices.flatMap(({ candidates }) => candidates.map(({ values }) => values[axis]));
+export function chooseScale(
+  values: readonly (number | string | undefined)[],
+): SearchPanel['scale'] {
   const numbers = values.filter((value) => typeof value === 'number');
   if (numbers.length < values.length) return 'words';
   return numbers.every((value) => value > 0) ? 'log' : 'linear';
 }
+
+const listValues = ({ choices }: SearchSummary, axis: string) =>
+  choices.flatMap(({ candidates }) => candidates.map(({ values }) => values[axis]));
 
 function buildLayers({ axis, metric, scale, points }: SearchPanel, styles: Styles): Layer[] {
   const { color, shape } = encodeSeries(styles);

@@ -3,6 +3,7 @@ import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { AxisValues, Budget, PlannedDataset } from '../sweep/types';
 import { FAMILIES } from '../tasks/registry';
+import type { Methods } from './methods-types';
 import type { SearchSummary } from './search-types';
 import type { Mean, PairedDifference } from './statistics';
 import type { Warning } from './warnings';
@@ -24,9 +25,10 @@ export interface RowSummary {
   bottleneck: string;
   /** Its trials' ids, in the order of seeds. */
   trial_ids: string[];
-  /** Planned seeds and, among them, those done. */
+  /** Planned seeds and, among them, those done and those that failed. */
   seeds: number;
   done: number;
+  failed: number;
   metrics: Record<string, Mean>;
   /** Metrics of each trial that is done, in the order of seeds. */
   by_seed: [seed: number, metrics: Record<string, number>][];
@@ -42,6 +44,8 @@ export interface RowSummary {
   kept_of_dense: number;
   /** `label` and `bottleneck` of the dense row that it is compared with; null for the first. */
   reference: string | null;
+  /** Of LoRA modules: α / r, at attention and feed-forward if they differ; absent without one. */
+  lora_scale?: number[];
   /** Differences to the dense trial of the same seed, by metric. */
   difference: Record<string, PairedDifference>;
   /**
@@ -135,25 +139,4 @@ export interface SweepSummary {
   warnings: Warning[];
   /** How its numbers were made, for whoever cites them. */
   methods: Methods;
-}
-
-/** How the numbers of a sweep were made. */
-export interface Methods {
-  /** Settings of trials that all rows share, by `train.learning_rate`. */
-  shared: Record<string, string>;
-  /** Those that differ: by setting and value, the rows that have it. */
-  by_row: Record<string, Record<string, string[]>>;
-  /** Of the comparison, and of the search if there is one. */
-  seeds: number[];
-  search_seeds?: number[];
-  backbone: { name: string; digest: string };
-  data: {
-    task: string;
-    digest: string;
-    splits: { name: string; rows: number; digest: string; classes?: Record<string, number> }[];
-  }[];
-  /** `torch 2.15.0 on cpu (Some CPU), float32`, of finished trials. */
-  made_on: string[];
-  /** This project's versions that evaluated them. */
-  sa_orch: string[];
 }

@@ -1,7 +1,8 @@
+import { dropRepeated } from '../sweep/identity';
 import { countTrials } from '../sweep/search';
-import { dataWarnings } from '../sweep/data-warnings';
+import { dataWarnings, heldOutWarnings } from '../sweep/data-warnings';
 import { listMakers } from '../sweep/environments';
-import { listTaskDatasets } from '../sweep/lookup';
+import { listHeldOut, listTaskDatasets } from '../sweep/lookup';
 import { readPrecision } from '../sweep/precision';
 import type { Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { findVaried } from './axes';
@@ -31,12 +32,13 @@ export function summarize(
       failures.push(...listFailures(variant, byId));
     }
     const axes = [...new Set([...over, ...findVaried(variants.map(({ settings }) => settings))])];
-    const context = { plan, dataset, variants, axes, over, results: byId };
+    const context = { plan, dataset, variants: all, axes, over, results: byId };
     const rows = variants.map((variant): RowSummary => ({
       ...summarizeRow(variant, context),
       ...(isMixed ? { made_by: countMakers(variant, byId) } : {}),
     }));
-    const found = dataWarnings(dataset);
+    const heldOut = listHeldOut(plan.datasets).filter((each) => each.task === dataset.task);
+    const found = [...dataWarnings(dataset), ...heldOut.flatMap(heldOutWarnings)];
     return {
       task: dataset.task,
       ...(plan.margin === undefined ? {} : { margin: plan.margin }),
@@ -81,18 +83,22 @@ export function summarize(
   };
 }
 
-/** The task's rows, and beside them those of choices that are not made, which name these. */
+/**
+ * The task's rows, and with them those of choices that are not made or have nothing to choose, in
+ * the order of the plan: what they are called and compared with must not depend on what has come.
+ */
 function findVariants(
   { trials, search }: Plan,
   dataset: PlannedDataset,
 ): { variants: Variant[]; all: Variant[] } {
   const planned = trials.filter((trial) => trial.dataset === dataset.digest);
   const known = new Set(planned.map(({ id }) => id));
-  const open = (search?.choices ?? [])
+  const chosen = (search?.choices ?? [])
     .filter(({ task }) => task === dataset.task)
-    .flatMap(trialsOfChoice)
-    .filter(({ id }) => !known.has(id));
-  const all = groupVariants([...planned, ...open], dataset, search?.over);
+    .flatMap(trialsOfChoice);
+  const later = new Set(chosen.map(({ id }) => id));
+  const first = planned.filter(({ id }) => !later.has(id));
+  const all = groupVariants(dropRepeated([...first, ...chosen]), dataset, search?.over);
   return { variants: all.filter(({ trials: [first] }) => known.has(first!.id)), all };
 }
 

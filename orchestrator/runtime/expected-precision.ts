@@ -42,6 +42,6 @@ export async function expectedPrecision(
   if (most !== undefined) return JSON.parse(most[0]) as DefaultPrecision;
   const local = config?.local;
   const kind = expectsGpu(local?.list[0]?.device ?? 'auto', env) ? 'cuda' : 'cpu';
-  const device = { kind, name: '', memoryBytes: 0, threads: 0 };
+  const device = { kind, name: '', memoryBytes: 0, memoryUsedBytes: 0, threads: 0 };
   return defaultPrecision({ devices: [device], precisions: ON_A_GPU[local?.framework ?? 'torch'] });
 }

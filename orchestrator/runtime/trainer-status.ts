@@ -14,6 +14,9 @@ export interface TrainerStatus {
   device: string | null;
   /** Of a CPU; null if not known. */
   threads: number | null;
+  /** Bytes of its GPU, and how many of them are in use by whatever process; null if not known. */
+  memory: number | null;
+  memory_used: number | null;
   /** Which GPU it sees, as its CUDA_VISIBLE_DEVICES; null if it was not given one. */
   gpu: string | null;
   framework: string | null;
@@ -68,7 +71,8 @@ async function describeOwn(
   const { restarts = 0, last_exit = null } = service ?? {};
   const found = pid === null ? undefined : await ask({ name, address });
   return {
-    ...{ name, state, device, threads, gpu: visibleGpus || null },
+    ...{ name, state, device, threads, memory: null, memory_used: null },
+    gpu: visibleGpus || null,
     ...{ framework: local?.framework ?? null, address, pid, since, restarts, last_exit },
     ...(found && describeDevice(found)),
   };
@@ -79,6 +83,7 @@ async function describeOther(trainer: TrainerSource): Promise<Known> {
   const found = await ask(trainer);
   return {
     ...{ name, state: found ? 'ready' : 'away', device: null, threads: null, gpu: null },
+    ...{ memory: null, memory_used: null },
     ...{ framework: null, address, pid: null, since: null, restarts: 0, last_exit: null },
     ...(found && describeDevice(found)),
   };
@@ -90,5 +95,8 @@ const ask = (trainer: TrainerSource): Promise<Capabilities | undefined> =>
 function describeDevice({ framework, devices }: Capabilities) {
   const [first] = devices;
   const device = first === undefined || first.kind === 'cpu' ? 'cpu' : first.name;
-  return { framework, device, threads: first?.threads || null };
+  const isGpu = first !== undefined && first.kind !== 'cpu';
+  const memory = isGpu && first.memoryBytes > 0 ? first.memoryBytes : null;
+  const memory_used = isGpu && first.memoryUsedBytes > 0 ? first.memoryUsedBytes : null;
+  return { framework, device, threads: first?.threads || null, memory, memory_used };
 }

@@ -44,6 +44,20 @@ export function hasLora(modules: Modules): boolean {
   return hasForm(modules, 'low_rank');
 }
 
+/** The rank of each of its LoRA modules, which divides lora_alpha. */
+export function listLoraRanks(adapter: AdapterConfig): number[] {
+  const { attention, ffn, attention_bottleneck, ffn_bottleneck } = adapter;
+  return [
+    ...(ATTENTION_MODULES[attention].form === 'low_rank' ? [attention_bottleneck] : []),
+    ...(FFN_MODULES[ffn].form === 'low_rank' ? [ffn_bottleneck] : []),
+  ];
+}
+
+/** Whether its paper starts it with up at 0: LoRA (Hu et al. 2021), MAM (He et al. 2022). */
+export function hasZeroUpInPaper(modules: Modules): boolean {
+  return (hasLora(modules) && !hasBottleneck(modules)) || adapterName(modules) === 'mam';
+}
+
 /** Whether a module has trained keys and values, or tokens, which are drawn with init_std. */
 export function hasVirtualTokens(modules: Modules): boolean {
   return hasForm(modules, 'prefix') || hasForm(modules, 'prompt');

@@ -4,6 +4,12 @@ import { readPrecision } from './precision';
 import type { Cohort, Trial } from './types';
 
 /**
+ * Trials that together train on no more rows than this are through in seconds on any trainer, so
+ * that what a cohort itself costs would be most of their time.
+ */
+const BRIEF_ROWS = 1000;
+
+/**
  * Forms cohorts: trials of the same data set, backbone, precision and adapter name, at most
  * `maxCohort` of them, with sizes that differ by at most one. A trial that trains tensors of
  * its backbone is alone because it has layers of its own. Data sets come in the order of the
@@ -11,8 +17,14 @@ import type { Cohort, Trial } from './types';
  * snip scores, and each seed's comparison with the dense adapter is complete as early as possible.
  *
  * @param before how many cohorts the sweep has already, whose ids come first
+ * @param largest how many of very brief trials may be in a cohort, if that is more
  */
-export function formCohorts(trials: readonly Trial[], maxCohort: number, before = 0): Cohort[] {
+export function formCohorts(
+  trials: readonly Trial[],
+  maxCohort: number,
+  before = 0,
+  largest = maxCohort,
+): Cohort[] {
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {
     throw new RangeError(`maxCohort is ${maxCohort}; it must be a whole number of at least 1`);
   }
@@ -27,7 +39,9 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number, before 
   );
   const chunks = [...groups.values()].flatMap((group) => {
     const bySeed = group.toSorted((a, b) => a.seed - b.seed);
-    return balancedChunks(bySeed, Math.ceil(group.length / maxCohort));
+    const brief = Math.floor(BRIEF_ROWS / Math.max(...group.map(countTrainedRows)));
+    const size = Math.max(maxCohort, Math.min(brief, largest));
+    return balancedChunks(bySeed, Math.ceil(group.length / size));
   });
   const digits = Math.max(2, String(before + chunks.length).length);
   return chunks.map((chunk, i) => ({
@@ -36,6 +50,8 @@ export function formCohorts(trials: readonly Trial[], maxCohort: number, before 
     trials: chunk.map((trial) => trial.id),
   }));
 }
+
+const countTrainedRows = ({ train }: Trial): number => train.total_steps * train.batch_size;
 
 /** It has layers of its own. */
 const isAlone = ({ adapter: { unfrozen, unfrozen_tensors } }: Trial): boolean =>

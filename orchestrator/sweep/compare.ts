@@ -141,7 +141,7 @@ function publish(
   const pruned = prune.pruner !== 'none';
   const found = publishAdapter(asked, { ...context, pruned });
   if ('problem' in found) throw refuse(`adapter: ${found.problem}`);
-  const problem = pruned ? findFullRank(found.adapter, context.backbone) : null;
+  const problem = pruned ? findFullRank(found.adapter, context.backbone, prune.pruner) : null;
   if (problem !== null) throw refuse(`adapter: ${problem}`);
   return { adapter: found.adapter, prune, official: true };
 }

@@ -32,6 +32,41 @@ export function dataWarnings(dataset: PlannedDataset): string[] {
   ].map((sentence) => `${dataset.task}: ${sentence}`);
 }
 
+/**
+ * The same for rows that a search holds out of train: what it chooses is as good as they are. One
+ * sentence per warning.
+ */
+export function heldOutWarnings(dataset: PlannedDataset): string[] {
+  const { task, source, label_names: names, splits } = dataset;
+  const [left, held] = ['train', 'validation'].map(
+    (split) => splits.find(({ name }) => name === split)?.class_rows,
+  );
+  if (source === 'demo' || left === undefined || held === undefined) return [];
+  const list = (isListed: (i: number) => boolean, rows: readonly number[], of: string) => {
+    const listed = names.filter((_, i) => isListed(i));
+    return listed.length === 0
+      ? null
+      : nameSome(listed, (name) => `${show(name)} (${rows[names.indexOf(name)]!}${of})`);
+  };
+  const unseen = list((i) => left[i]! > 0 && held[i] === 0, left, ' left in train');
+  const unlearned = list((i) => left[i] === 0 && held[i]! > 0, held, ' held out');
+  const few = list((i) => held[i]! > 0 && held[i]! < FEW_ROWS, held, '');
+  return [
+    ...(unseen === null
+      ? []
+      : [`no row of class ${unseen} is held out, so the search chooses without regard to it`]),
+    ...(unlearned === null
+      ? []
+      : [`every row of class ${unlearned} is held out, so the search’s trials never learn it`]),
+    ...(few === null
+      ? []
+      : [
+          `fewer than ${FEW_ROWS} held-out rows of class ${few}: one prediction moves the recall ` +
+            'of such a class by more than 10 points in the search',
+        ]),
+  ].map((sentence) => `${task}: ${sentence}`);
+}
+
 /** Says how many validation rows are in training, too, if there are some: `12 of 408 (2.9 %)`. */
 export function describeOverlap({ name, rows, also_in_train: both = 0 }: PlannedSplit): string {
   const percent = ((100 * both) / rows).toFixed(1);

@@ -21,8 +21,10 @@ export interface PlanInputs {
   backbone: PlannedBackbone;
   /** One per task of the configuration and, with a search, another one with held-out rows. */
   datasets: PlannedDataset[];
-  /** Maximum trials that the trainer takes at once. */
+  /** How many trials the trainer likes to have at once. */
   maxCohort: number;
+  /** How many of very brief trials it takes at once; the same if left out. */
+  largestCohort?: number;
   /** Used if the configuration names none: the default of the trainer's device. */
   defaultPrecision: PrecisionName;
   /** Why the profile was chosen, for the user; null if the user chose. */
@@ -71,7 +73,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     backbone,
     datasets,
     trials,
-    cohorts: formFirstCohorts(trials, choices, maxCohort, stopEarly).map((cohort) =>
+    cohorts: formFirstCohorts(trials, choices, inputs, stopEarly).map((cohort) =>
       limitTime(cohort, trials, config),
     ),
     ...(config.search === null || choices.length === 0
@@ -107,11 +109,11 @@ function listChoices(variants: readonly Variant[]): PlannedChoice[] {
 function formFirstCohorts(
   trials: readonly Trial[],
   choices: readonly PlannedChoice[],
-  maxCohort: number,
+  { maxCohort, largestCohort }: Pick<PlanInputs, 'maxCohort' | 'largestCohort'>,
   stopEarly: StopEarly | null,
 ): Cohort[] {
   const fraction = stopEarly?.rungs[0];
-  if (fraction === undefined) return formCohorts(trials, maxCohort);
+  if (fraction === undefined) return formCohorts(trials, maxCohort, 0, largestCohort);
   const tried = new Set(
     choices.flatMap(({ candidates }) => candidates.flatMap((candidate) => candidate.trials)),
   );

@@ -2,6 +2,7 @@
  * The model of the code published with SparseAdapter, as fields of an adapter: what it does with
  * the modules that a user asked for, and what it cannot run. Pure.
  */
+import type { PrunerName } from '../../common/vocabulary/pruners';
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import { listModules } from './modules';
@@ -162,9 +163,10 @@ function findProblem(
       'RoBERTa on questions (TypeError: its forward takes no labels)',
       'a BERT backbone, or the same without compat',
     );
-  if (prefix_use !== undefined)
+  // BERT never hands the prefix on to its attention.
+  if (prefix_use !== undefined && backbone.model_type !== 'bert')
     return cannot(
-      'cross_attn with an encoder (AttributeError: layer_norm_after)',
+      'cross_attn with RoBERTa (AttributeError: layer_norm_after)',
       'attention: prefix without prefix_use, or the same without compat',
     );
   if (backbone.model_type === 'bert' && attention === 'concat')
@@ -174,14 +176,25 @@ function findProblem(
   return null;
 }
 
-/** If a rank is a width of its projection, the published code pairs a mask with another weight. */
-export function findFullRank(adapter: AdapterConfig, backbone: PlannedBackbone): string | null {
+/**
+ * Why the published code cannot prune LoRA whose rank is a width of its projection, null if it can:
+ * it takes the frozen matrix for the one of a mask. At attention that is as large as the masks, and
+ * is ranked if no gradient is needed.
+ */
+export function findFullRank(
+  adapter: AdapterConfig,
+  backbone: PlannedBackbone,
+  pruner: PrunerName,
+): string | null {
   const isLora = (name: string) => /(query|value|ffn_in|ffn_out)$/.test(name);
+  const isRanked = (name: string) =>
+    (pruner === 'rand' || pruner === 'mag') && /(query|value)$/.test(name);
   const wrong = listModules(adapter, backbone).find(
-    ({ name, units, inputs, outputs }) => isLora(name) && [inputs, outputs].includes(units),
+    ({ name, units, inputs, outputs }) =>
+      isLora(name) && !isRanked(name) && [inputs, outputs].includes(units),
   );
   return wrong === undefined
     ? null
     : `the published code pairs a mask of LoRA of rank ${wrong.units} with the frozen weight, ` +
-        'which has that width, and fails or prunes by it; nearest here: another rank';
+        'which has that width, and fails; nearest here: another rank';
 }

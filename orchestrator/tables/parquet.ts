@@ -13,12 +13,14 @@ export const NOT_UTF8 = Symbol('not UTF-8');
  * for an empty cell and for NaN, or NOT_UTF8. Decimals that a number cannot hold are text.
  *
  * @param nested of these, the columns that may hold lists and structs
+ * @param optional columns that the file need not have, after the others; without values if it has
+ *   none
  * @throws ConfigError that names the file, and the column if it is one that cannot be read
  */
 export async function readParquetColumns(
   path: string,
   wanted: readonly string[],
-  nested: readonly string[] = [],
+  { nested = [], optional = [] }: { nested?: readonly string[]; optional?: readonly string[] } = {},
 ): Promise<unknown[][]> {
   checkIsParquet(path);
   const { asyncBufferFromFile, parquetMetadataAsync, parquetSchema } = await import('hyparquet');
@@ -35,8 +37,12 @@ export async function readParquetColumns(
     wanted,
   );
   const columns: unknown[][] = [];
-  for (const name of wanted) {
-    const column = children.find(({ element }) => element.name === name)!;
+  for (const name of [...wanted, ...optional]) {
+    const column = children.find(({ element }) => element.name === name);
+    if (column === undefined) {
+      columns.push([]);
+      continue;
+    }
     const unreadable = nested.includes(name) ? null : nameUnreadableType(column);
     if (unreadable !== null) {
       const right = 'must hold text, numbers, or true and false';

@@ -11,16 +11,25 @@ import { readLines, readText, refuseLoneReturns } from './text';
 export interface TableRow {
   /** `file:line`, or `file, row n` if the format has no lines. */
   where: string;
-  /** In the requested order; null for an empty cell, undefined if a JSON object has no such key. */
+  /**
+   * In the requested order; null for an empty cell, undefined if a JSON object has no such key or
+   * the file has no such optional column.
+   */
   cells: unknown[];
   /** Why the row cannot be read; its cells are then empty. */
   problem: string | null;
 }
 
+/** Those that a file must have, and then those that it may have. */
+interface Columns {
+  wanted: readonly string[];
+  optional: readonly string[];
+}
+
 /** A reader for each file ending. */
 const READERS: Record<
   string,
-  (path: string, wanted: readonly string[]) => TableRow[] | Promise<TableRow[]>
+  (path: string, columns: Columns) => TableRow[] | Promise<TableRow[]>
 > = {
   '.csv': readCsv,
   '.tsv': readTsv,
@@ -42,9 +51,14 @@ export function isTable(path: string): boolean {
  * Reads some columns of a CSV, TSV, JSONL or parquet file. A row that cannot be read is returned
  * with its problem.
  *
+ * @param optional columns that the file need not have; their cells follow those of `wanted`
  * @throws ConfigError if the file as a whole cannot be read, lacks a column or has no rows
  */
-export async function readTable(path: string, wanted: readonly string[]): Promise<TableRow[]> {
+export async function readTable(
+  path: string,
+  wanted: readonly string[],
+  optional: readonly string[] = [],
+): Promise<TableRow[]> {
   const read = READERS[extname(path).toLowerCase()];
   if (read === undefined) {
     throw new ConfigError({
@@ -52,7 +66,7 @@ export async function readTable(path: string, wanted: readonly string[]): Promis
       message: `has an unknown format; must end in ${Object.keys(READERS).join(', ')}`,
     });
   }
-  const rows = await read(path, wanted);
+  const rows = await read(path, { wanted, optional });
   if (rows.length === 0) {
     throw new ConfigError({ where: path, message: 'has no rows; must have at least one' });
   }
@@ -60,14 +74,14 @@ export async function readTable(path: string, wanted: readonly string[]): Promis
 }
 
 /** RFC 4180, see parseCsv; the first record names the columns. */
-function readCsv(path: string, wanted: readonly string[]): TableRow[] {
+function readCsv(path: string, wanted: Columns): TableRow[] {
   const text = readText(path);
   refuseLoneReturns(path, text);
   return tableOfRecords(path, parseCsv(text), wanted);
 }
 
 /** Tabs between cells, one row per line, quotes are text; the first line names the columns. */
-function readTsv(path: string, wanted: readonly string[]): TableRow[] {
+function readTsv(path: string, wanted: Columns): TableRow[] {
   const records = textLines(path).map(({ number, line }): TextRecord => ({
     number,
     cells: line.split('\t'),
@@ -79,7 +93,7 @@ function readTsv(path: string, wanted: readonly string[]): TableRow[] {
 function tableOfRecords(
   path: string,
   [header, ...records]: TextRecord[],
-  wanted: readonly string[],
+  { wanted, optional }: Columns,
 ): TableRow[] {
   if (header === undefined) {
     throw new ConfigError({
@@ -93,7 +107,7 @@ function tableOfRecords(
     throw new ConfigError({ where, message: header.problem });
   }
   checkColumns(where, columns, wanted);
-  const places = wanted.map((name) => columns.indexOf(name));
+  const places = [...wanted, ...optional].map((name) => columns.indexOf(name));
   return records.map(({ number, cells, problem }): TableRow => {
     const found =
       problem ??
@@ -119,7 +133,7 @@ function expectedCells(columns: readonly string[]): string {
  * One JSON object per line, whose keys are the columns; numbers as parseJson has them. Empty lines
  * are left out.
  */
-function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
+function readJsonLines(path: string, { wanted, optional }: Columns): TableRow[] {
   const columns = new Set<string>();
   const lines = textLines(path);
   const [first] = lines;
@@ -146,7 +160,7 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
       return row([], `is not a JSON object; must be one with ${quoteNames(wanted)}`);
     }
     for (const key of Object.keys(value)) columns.add(key);
-    const cells = wanted.map((name) =>
+    const cells = [...wanted, ...optional].map((name) =>
       Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined,
     );
     return row(cells, null);
@@ -156,15 +170,18 @@ function readJsonLines(path: string, wanted: readonly string[]): TableRow[] {
   return rows;
 }
 
-async function readParquet(path: string, wanted: readonly string[]): Promise<TableRow[]> {
-  const columns = await readParquetColumns(path, wanted);
+async function readParquet(path: string, { wanted, optional }: Columns): Promise<TableRow[]> {
+  const columns = await readParquetColumns(path, wanted, { optional });
   return (columns[0] ?? []).map((_, i) => {
     const cells = columns.map((values) => values[i]);
     const place = cells.indexOf(NOT_UTF8);
     return {
       where: `${path}, row ${i + 1}`,
       cells: place === -1 ? cells : [],
-      problem: place === -1 ? null : `"${wanted[place]}" is not UTF-8; must be text in UTF-8`,
+      problem:
+        place === -1
+          ? null
+          : `"${[...wanted, ...optional][place]}" is not UTF-8; must be text in UTF-8`,
     };
   });
 }

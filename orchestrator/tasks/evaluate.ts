@@ -5,7 +5,7 @@ import { nameFile } from '../base/name-file';
 import { digestFile } from '../tables/file-digest';
 import { findDataset } from '../sweep/lookup';
 import type { Plan, Trial } from '../sweep/types';
-import type { TrialEvaluation } from './family';
+import type { Confusion, TrialEvaluation } from './family';
 import { findFamily } from './registry';
 
 /**
@@ -35,6 +35,18 @@ export async function evaluatePredictions(
       checkDigest(join(root, name), digests[name]);
       return join(root, name);
     },
+  });
+}
+
+/** Which classes a trial's predictions take for which, by split; throws as evaluatePredictions. */
+export function countConfusions(root: string, plan: Plan, trial: Trial): Confusion[] {
+  const dataset = findDataset(plan, trial.dataset);
+  return findFamily(dataset.kind).evaluation.countConfusions({
+    root,
+    dataset,
+    backbonePath: plan.backbone.path,
+    findPredictions: (split) =>
+      join(root, `trials/${nameFile('trialId', trial.id)}/predictions.${split}.safetensors`),
   });
 }
 

@@ -8,6 +8,7 @@ import type { TaskKind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { PublishedTask } from '../datasets/published';
 import type { PreparedSplit, RowLimits } from '../datasets/splits';
 import type { PlannedDataset, PlannedSplit, TrainConfig, Trial } from '../sweep/types';
+import type { Inputs, Submissions } from './inputs';
 
 /**
  * @typeParam Settings the settings of a sweep that only this family uses
@@ -32,8 +33,9 @@ export interface TaskFamily<
   files: DatasetFiles<Dataset>;
   evaluation: Evaluation<Dataset>;
   score: ScoreCommand;
-  /** How rows without labels are predicted; null if they cannot be. */
-  inputs: Inputs<Dataset> | null;
+  inputs: Inputs<Dataset>;
+  /** null if none of its published tasks has a server that takes predictions. */
+  submissions: Submissions<Dataset> | null;
   words: FamilyWords;
   /** Number of weights of the head, all trained; 0 if there is no head. */
   countHead(hiddenSize: number, labels: number): number;
@@ -199,12 +201,29 @@ export interface TrialEvaluation extends Metrics {
   lines?: Record<string, readonly object[]>;
 }
 
+/** How often each class was taken for which, on one split. */
+export interface Confusion {
+  split: string;
+  /** Class names in index order. */
+  labels: string[];
+  /** Rows by true class and, within it, by predicted class. */
+  counts: number[][];
+  /** Rows of each true class whose prediction is NaN or infinite; absent if there are none. */
+  without_prediction?: number[];
+}
+
 export interface Evaluation<Dataset> {
   /**
    * @throws ConfigError that names the file if predictions are missing or have a different shape
    *   from the data set
    */
   evaluate(request: EvaluationRequest<Dataset>): TrialEvaluation | Promise<TrialEvaluation>;
+  /**
+   * Which classes the predictions take for which, by split; empty if the task has no classes.
+   *
+   * @throws ConfigError as evaluate does
+   */
+  countConfusions(request: EvaluationRequest<Dataset>): Confusion[];
   /**
    * Metrics of a guess that has learned nothing, from the prepared data set under the root; null if
    * the family has no such guess.
@@ -245,48 +264,6 @@ export interface ScoreCommand {
   help: { names: string; lines: readonly string[]; example: string };
   /** @throws ConfigError with the file and the line, place or id of what is wrong */
   run(request: ScoreRequest): Score | Promise<Score>;
-}
-
-/** Rows without labels, for `sa-orch predict`. */
-export interface Inputs<Dataset> {
-  /** The columns of a user's file that form a row. */
-  listColumns(dataset: Dataset): readonly string[];
-  /**
-   * Reads a user's file and writes it as a split into a folder.
-   *
-   * @throws ConfigError with file and line of what cannot be used
-   */
-  writeFile(file: string, to: InputPlace<Dataset>): Promise<InputSplit>;
-  /**
-   * Writes the official test rows, likewise.
-   *
-   * @throws ConfigError if the files are missing, UserError if the task has none
-   */
-  writeTest(directory: string, to: InputPlace<Dataset>): Promise<TestSplit[]>;
-  /** What a file of predictions says, one JSON object a row. */
-  describe(predictions: string, rows: number, dataset: Dataset): object[];
-  /** The content of the benchmark's submission file. */
-  writeSubmission(predictions: string, rows: number, dataset: Dataset): string;
-}
-
-export interface InputPlace<Dataset> {
-  folder: string;
-  /** What names of splits end in, so that no others have them. */
-  mark: string;
-  dataset: Dataset;
-  /** The backbone's directory, for its tokenizer. */
-  backbonePath: string;
-}
-
-export interface InputSplit {
-  /** Its name in the data set. */
-  split: string;
-  rows: number;
-}
-
-export interface TestSplit extends InputSplit {
-  /** The name of its submission file: `MNLI-mm.tsv`. */
-  submission: string;
 }
 
 /** The words that reports and the command line use for the family's data sets and metrics. */

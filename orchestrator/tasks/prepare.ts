@@ -39,9 +39,7 @@ export async function prepareDataset(
       reused: true,
     };
   }
-  if (digestTokenizer(backbonePath) !== dataset.tokenizer) {
-    throw new ConfigError({ where: backbonePath, message: `its tokenizer ${CHANGED}` });
-  }
+  checkTokenizer(dataset, backbonePath);
   const family = findFamily(dataset.kind);
   const read = await family.files.openSplits(dataset, backbonePath);
   removeLeftovers(dirname(path));
@@ -66,6 +64,15 @@ export async function prepareDataset(
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
+}
+
+/** @throws ConfigError if texts would become other tokens than when the sweep was planned */
+export function checkTokenizer(
+  { tokenizer }: Pick<PlannedDataset, 'tokenizer'>,
+  backbonePath: string,
+): void {
+  if (digestTokenizer(backbonePath) === tokenizer) return;
+  throw new ConfigError({ where: backbonePath, message: `its tokenizer ${CHANGED}` });
 }
 
 const CHANGED =

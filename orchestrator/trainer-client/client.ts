@@ -79,17 +79,23 @@ export class TrainerClient {
     return present(capabilities, 'GetCapabilities');
   }
 
-  /** Creates the job, finds it, or requeues it if it was interrupted. */
+  /**
+   * Creates the job, finds it, or requeues it if it was interrupted.
+   *
+   * @param headers metadata of the call, as whose span asks for it
+   */
   async submitJob(
     jobId: string,
     specDigest: string,
     spec: JobSpec,
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<{ job: Job; created: boolean }> {
-    const { job, created } = await this.call<object, SubmitJobResponse>('submitJob', {
-      jobId,
-      specDigest,
-      spec,
-    });
+    const { job, created } = await this.call<object, SubmitJobResponse>(
+      'submitJob',
+      { jobId, specDigest, spec },
+      CALL_MS,
+      headers,
+    );
     return { job: present(job, 'SubmitJob'), created };
   }
 
@@ -149,10 +155,13 @@ export class TrainerClient {
     name: 'getCapabilities' | 'submitJob' | 'getJob' | 'listJobs' | 'cancelJob',
     request: Request,
     timeoutMs = CALL_MS,
+    headers: Readonly<Record<string, string>> = {},
   ) {
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
     const method = this.client[name].bind(this.client) as unknown as Unary<Request, Response>;
     return new Promise<Response>((resolve, reject) => {
-      method(request, new Metadata(), { deadline: Date.now() + timeoutMs }, (error, response) => {
+      method(request, metadata, { deadline: Date.now() + timeoutMs }, (error, response) => {
         if (error) reject(asTrainerError(error, `trainer ${this.address}`));
         else resolve(response);
       });

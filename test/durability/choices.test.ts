@@ -1,7 +1,7 @@
 /**
  * A search whose processes are killed before its first rung, as it decides which values go on,
- * between two rungs and while what it chose is compared: it decides what an undisturbed one decides,
- * and ends with its digits.
+ * between two rungs and while what it chose is compared: it decides what an undisturbed one
+ * decides, and ends with its digits.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -27,7 +27,7 @@ const MS_BETWEEN_LOOKS = 50;
 /** Of a pass of a trainer. Jobs mostly wait, as on a machine with nothing else to do. */
 const PASS_MS = 10;
 const SHORT_STEPS = 3;
-/** A cohort has ten trials: as many as the toy likes. */
+/** A cohort has ten trials, as many as the toy likes: these are too long for more. */
 const buildSweep = (name: string, cohorts: number, steps: number) => `
 name: ${name}
 backbone: ${model}
@@ -36,7 +36,7 @@ rows: 8
 validation_rows: 4
 seeds: [1-${10 * cohorts}]
 adapter: {kind: head_only}
-train: {steps: ${steps}, batch_size: 2}
+train: {steps: ${steps}, batch_size: 40}
 `;
 
 describeHere('two users with one Temporal server of their own', () => {

@@ -67,6 +67,14 @@ const TOKENS: Record<string, Keys> = {
 };
 const BIASES: Record<string, Keys> = { bitfit: { kind: 'bitfit' } };
 const OWN: Record<string, Keys> = { full: { kind: 'full' }, 'head only': { kind: 'head_only' } };
+/** Tensors of the backbone that train by name, beside the modules of a form. */
+const BY_NAME: Record<string, { keys: Keys; unfrozen_tensors: string[] }> = {
+  'biases by name': { keys: { kind: 'head_only' }, unfrozen_tensors: ['*.bias'] },
+  'lora and norms by name': {
+    keys: { kind: 'lora', bottleneck: 4 },
+    unfrozen_tensors: ['*norm.*', 'layers.1.query.weight'],
+  },
+};
 const ALL = { ...BOTTLENECKS, ...AFTER_NORM, ...LOW_RANK, ...TOKENS, ...BIASES, ...OWN };
 
 /** Which formats hold each form, as people read it in docs/use-an-adapter.md. */
@@ -74,7 +82,7 @@ function holders(family: Family, form: string, kind: Kind): FormatName[] {
   const own = (...names: FormatName[]): FormatName[] => [...names, 'safetensors'];
   if (['lora', 'lora everywhere'].includes(form)) return own('peft', 'adapterhub', 'merged');
   if (form === 'bitfit') return own('peft', 'merged');
-  if (form in OWN) return own('merged');
+  if (form in OWN || form in BY_NAME) return own('merged');
   const isT5 = family === 't5' || family === 'gated';
   if (form === 'prompt') {
     if (isT5) return own('peft');
@@ -100,6 +108,10 @@ const CASES: Case[] = [
   ...['houlsby', 'lora', 'prefix', 'prompt', 'bitfit'].map((form) =>
     of('bert', 'question_answering', form, ALL[form]!),
   ),
+  ...Object.entries(BY_NAME).flatMap(([form, { keys }]) => [
+    of('bert', 'question_answering', form, keys),
+    of('roberta', 'classification', form, keys),
+  ]),
   ...Object.entries({ ...BOTTLENECKS, ...AFTER_NORM, ...LOW_RANK, ...TOKENS, ...BIASES }).map(
     ([form, keys]) => of('bart', 'summarization', form, keys, form === 'mam' ? GONE : []),
   ),
@@ -180,11 +192,14 @@ async function makeTrials(root: string): Promise<{ id: string; spec: JobSpec; ca
     const datasets = [...new Set(cases.map(({ kind }) => kind))].map((kind) =>
       makeDataset(root, kind),
     );
-    const trials = cases.map(({ kind, keys }, i) =>
+    const trials = cases.map(({ kind, form, keys }, i) =>
       plannedTrial(`t${family}${i}`, {
         dataset: datasets.find((each) => each.kind === kind)!.digest,
         backbone: planned.digest,
-        adapter: completeAdapter(keys),
+        adapter: {
+          ...completeAdapter(keys),
+          ...(form in BY_NAME ? { unfrozen_tensors: BY_NAME[form]!.unfrozen_tensors } : {}),
+        },
         prune: prune(),
       }),
     );

@@ -17,6 +17,7 @@ import { planRequest, readRequest } from '../../orchestrator/cli/request';
 import { digestValue } from '../../orchestrator/sweep/identity';
 import type { Plan, Trial } from '../../orchestrator/sweep/types';
 import { jobSpecFor, specDigest, type Work } from '../../orchestrator/trainer-client/spec';
+import { writeTinyBackbone } from '../support/tiny-backbone';
 import { writeTinyBart } from '../support/tiny-bart';
 
 const SAVED = join(__dirname, 'plans.json');
@@ -25,7 +26,9 @@ const SWEEPS = join(__dirname, '../../configs/sweeps');
  * Summaries need an encoder–decoder; what is planned depends on its sizes and its tokenizer's files
  * alone.
  */
-const SUMMARIES = ['xsum', 'cnn_dailymail'];
+const SUMMARIES = ['xsum', 'cnn_dailymail', 'published/xsum'];
+/** The published code's places of modules depend on it. */
+const ON_ROBERTA = ['published/glue'];
 /** SQuAD 2.0 is not among the real rows. */
 const NO_ROWS = 'squad paper rows';
 /** Those of the tokenizer that the small BART borrows. */
@@ -34,7 +37,8 @@ const WORKS: Work[] = ['prune', 'train', 'predict'];
 
 const backbone = process.env.SA_ORCH_TEST_BACKBONE!;
 const rows = process.env.SA_ORCH_DATA;
-const names = readdirSync(SWEEPS)
+const names = (readdirSync(SWEEPS, { recursive: true }) as string[])
+  .sort()
   .filter((file) => file.endsWith('.yaml'))
   .map((file) => file.replace(/\.yaml$/, ''));
 const places: Record<string, string | undefined> = rows
@@ -45,6 +49,7 @@ const found: Record<string, unknown> = {};
 
 let folder: string;
 let bart: string;
+let roberta: string;
 let noRows: string | undefined;
 
 beforeAll(() => {
@@ -52,6 +57,9 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sa-orch-plans-'));
   bart = writeTinyBart(join(folder, 'bart'), { words: MINILM_WORDS, positions: 1024 });
   copyFileSync(join(backbone, 'tokenizer.json'), join(bart, 'tokenizer.json'));
+  roberta = join(folder, 'roberta');
+  writeTinyBackbone(roberta, 'roberta', MINILM_WORDS, 514);
+  copyFileSync(join(backbone, 'tokenizer.json'), join(roberta, 'tokenizer.json'));
   noRows = process.env.SA_ORCH_DATA;
   delete process.env.SA_ORCH_DATA;
 });
@@ -77,8 +85,15 @@ describe.each(Object.keys(places))('on %s', (place) => {
   });
 });
 
+/** Those in a folder of their own are named by their files. */
+function locate(name: string): string {
+  return name.includes('/') ? join(SWEEPS, `${name}.yaml`) : name;
+}
+
 function listProfiles(name: string): string[] {
-  return readRequest(name, { profile: undefined }).config.profiles.map((profile) => profile.name);
+  return readRequest(locate(name), { profile: undefined }).config.profiles.map(
+    (profile) => profile.name,
+  );
 }
 
 async function buildPlan(
@@ -86,9 +101,9 @@ async function buildPlan(
   profile: string | undefined,
   dataDir: string | undefined,
 ): Promise<Plan> {
-  const model = SUMMARIES.includes(name) ? bart : backbone;
+  const model = SUMMARIES.includes(name) ? bart : ON_ROBERTA.includes(name) ? roberta : backbone;
   const options = { profile, backbone: model, dataDir };
-  const plan = await planRequest(readRequest(name, options), options, () => undefined);
+  const plan = await planRequest(readRequest(locate(name), options), options, () => undefined);
   const planned = plan('float32');
   // A job names the directory, which is another on each machine.
   return { ...planned, backbone: { ...planned.backbone, path: '/model' } };

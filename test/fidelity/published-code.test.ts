@@ -9,9 +9,13 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Trial as SpecTrial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { TaskKind, Trial as SpecTrial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { PUBLISHED_FLAGS } from '../../orchestrator/cli/published-flags';
 import { specTrial } from '../../orchestrator/trainer-client/spec';
+import { groupBy } from '../../orchestrator/base/group-by';
+import { listLacking } from '../support/abilities';
+import { testIf } from '../support/reference';
+import { TrainerPlace } from '../support/trainer-process';
 import { PYTHON_PATH } from '../support/trainers';
 import { readCase, resolveCase, type Records } from './published-cases';
 
@@ -38,11 +42,14 @@ let computed = new Map<string, string | null>();
  * Cases that run there and are refused here, by what their refusal says. Each is a form that the
  * published scripts never have.
  */
-const REFUSED_HERE = [
-  'the published code pairs a mask of LoRA',
-  'builds BART adapters for concat that nothing reads',
-  'its scores there are rounding errors',
-];
+const REFUSED_HERE = ['builds BART adapters for concat that nothing reads'];
+
+const withTfjs = testIf('TensorFlow.js', { SA_ORCH_TEST_TFJS: process.env.SA_ORCH_TEST_TFJS });
+const KINDS: Readonly<Record<string, TaskKind>> = {
+  reg: TaskKind.TASK_KIND_REGRESSION,
+  qa: TaskKind.TASK_KIND_QUESTION_ANSWERING,
+  lm: TaskKind.TASK_KIND_SUMMARIZATION,
+};
 
 beforeAll(() => {
   if (!here) return;
@@ -94,6 +101,29 @@ const ends = names.filter((name) => !readCase(records, name).runs);
       ],
     );
     expect([...new Set(used)].filter((flag) => !known.has(flag))).toEqual([]);
+  });
+
+  withTfjs('what TensorFlow.js lacks of them is told, by reason', async () => {
+    const place = new TrainerPlace();
+    const { client } = await place.start([], 'tfjs');
+    const able = await client.getCapabilities();
+    await place.remove();
+    const skipped = groupBy(
+      runs.flatMap((name) => {
+        const found = resolved.get(name)!;
+        if (!('trial' in found)) return [];
+        const kind = KINDS[readCase(records, name).head] ?? TaskKind.TASK_KIND_CLASSIFICATION;
+        return [{ name, lacks: listLacking(able, [specTrial(found.trial)], kind).join(', ') }];
+      }),
+      ({ lacks }) => lacks,
+    );
+    const lines = [...skipped].map(
+      ([lacks, cases]) =>
+        `${cases.length} that need ${lacks}:\n  ${cases.map(({ name }) => name).join(', ')}`,
+    );
+    console.info(`skipped with TensorFlow.js\n${lines.join('\n')}`);
+    // A trainer that lists all that a case needs must be compared, too.
+    expect(skipped.get('') ?? []).toEqual([]);
   });
 
   test('most that runs there is computed here', () => {

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 
 const folder = join(__dirname, 'histories');
@@ -14,11 +14,25 @@ const parseHistory = (text: string) => historyFromJSON(JSON.parse(text));
 
 beforeAll(() => Runtime.install({ logger: new DefaultLogger('ERROR') }));
 
-test.each(readdirSync(folder))('%s replays', async (file) => {
+async function replay(file: string, workflowBundle: { codePath: string } | { code: string }) {
   const history = parseHistory(readFileSync(join(folder, file), 'utf8'));
   const [started] = history.events!.map((each) => each.workflowExecutionStartedEventAttributes);
   // Requests for trainers carry it.
-  await Worker.runReplayHistory(options, history, started!.workflowId!);
+  const sinks = { trace: { workflowEnded: { fn: () => undefined } } };
+  await Worker.runReplayHistory({ workflowBundle, sinks }, history, started!.workflowId!);
+}
+
+test.each(readdirSync(folder))('%s replays', (file) => replay(file, options.workflowBundle));
+
+// A worker that exports traces goes on with what one without them began.
+test('all of them replay within spans', async () => {
+  const dist = join(__dirname, '../../dist/workflows');
+  const traced = await bundleWorkflowCode({
+    workflowsPath: join(dist, 'index.js'),
+    workflowInterceptorModules: [join(dist, 'trace-interceptors.js')],
+    logger: new DefaultLogger('ERROR'),
+  });
+  for (const file of readdirSync(folder)) await replay(file, traced);
 });
 
 test('a history that the code would not have made is found', async () => {

@@ -1,7 +1,7 @@
 /** Who works where: cohorts on a pool of trainers that come, go and fail. */
 import { Context } from '@temporalio/activity';
 import { setModeUpdate, type JobOutcome, type JobRef } from '../../workflows/messages';
-import { poolQuery } from '../../workflows/pool-messages';
+import { poolQuery, type TrainerReport } from '../../workflows/pool-messages';
 import { describeWithServer, failedJob, readyTrainer, SUCCEEDED, until } from './scripted-server';
 
 const TRAIN_MS = 300;
@@ -236,6 +236,39 @@ describeWithServer('a pool', (server) => {
     });
   });
 });
+
+describeWithServer('a pool that somebody ended', (server) => {
+  test('is followed by one that knows who works where, and what is lost', async () => {
+    const [a, b] = ['a', 'b'].map((name) => readyTrainer(name)) as [TrainerReport, TrainerReport];
+    const pool = { graceSeconds: 1, trainers: [a, b] };
+    const isFirst = ({ cohortId, trainer }: JobRef) => cohortId === 'c' && trainer!.name === 'a';
+    const { worker, jobs, start, findPool } = await server.withTrainer(
+      { c: ['x'], d: ['y'], e: ['z'] },
+      (job) => (isFirst(job) ? endless() : SUCCEEDED),
+      { pool },
+    );
+    await worker.runUntil(async () => {
+      const first = await start(['c']);
+      await until(() => jobs.some(isFirst));
+      await findPool().terminate('by somebody');
+      const second = await start(['d'], {}, '-two');
+      expect(await second.result()).toMatchObject({ done: 1 });
+      expect(jobs.filter(({ cohortId }) => cohortId === 'd').every((job) => !isOn(job, 'a'))).toBe(
+        true,
+      );
+      const { leases } = await findPool().query(poolQuery);
+      expect(leases).toMatchObject([{ address: a.address, trials: 1 }]);
+
+      // It never comes back, as the new pool alone can find.
+      pool.trainers = [{ ...a, state: 'away', why: 'as told' }, b];
+      expect(await first.result()).toMatchObject({ done: 1, failed: 0 });
+      const work = jobs.filter(({ cohortId }) => cohortId === 'c').map((job) => job.trainer!.name);
+      expect(work).toEqual(['a', 'b', 'b', 'b']);
+    });
+  });
+});
+
+const isOn = ({ trainer }: JobRef, name: string): boolean => trainer!.name === name;
 
 describeWithServer(
   'a pool whose history becomes long',

@@ -9,6 +9,7 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { Context } from '@temporalio/activity';
 import {
   askForTrainer,
+  findHeldLeases,
   releaseTrainer,
   withdrawRequest,
   type LookInput,
@@ -224,12 +225,13 @@ function poolActivities(scripted: ScriptedPool) {
     tellPlaced: (sweep: string, cohort: string) => tellPlaced(setup, sweep, cohort),
     tellGranted: (cohort: string, lease: Lease) => tellGranted(setup, cohort, lease),
     tellRevoked: (cohort: string, lease: string) => tellRevoked(setup, cohort, lease),
-    lookAtTrainers: async ({ known }: LookInput) => {
+    lookAtTrainers: async ({ known, asksCohorts }: LookInput) => {
       while (brief(known) === brief(scripted.trainers)) {
         Context.current().heartbeat();
         await Context.current().sleep(50);
       }
-      return { trainers: structuredClone(scripted.trainers), ended: [] };
+      const trainers = structuredClone(scripted.trainers);
+      return { trainers, ended: [], ...(asksCohorts && { leases: await findHeldLeases() }) };
     },
   };
 }

@@ -38,7 +38,15 @@ export function lacking(
   taskKind = TaskKind.TASK_KIND_CLASSIFICATION,
 ): string[] {
   const able = abilities();
-  if (!able) return [];
+  return able ? listLacking(able, trials, taskKind) : [];
+}
+
+/** What the trials need and a trainer lacks, by the names of the contract. */
+export function listLacking(
+  able: Capabilities,
+  trials: readonly Trial[],
+  taskKind: TaskKind,
+): string[] {
   if (!able.taskKinds.includes(taskKind)) return [TaskKind[taskKind]];
   const missing = trials.flatMap(({ adapter, prune, train }) => {
     const { pruner, structure, rules, everySteps } = prune!;

@@ -237,6 +237,13 @@ export function expectGapless(found: Event[]): void {
 export const checkpointAt = (step: number) => (event: Event) =>
   event.kind?.$case === 'checkpointWritten' && event.kind.value.step >= step;
 
+/** The steps that training told of, in checkpoints and metrics: the last one is among them. */
+export const stepsTold = (events: readonly Event[]): number[] =>
+  events.flatMap(({ kind }) => {
+    if (kind?.$case === 'checkpointWritten') return [kind.value.step];
+    return kind?.$case === 'metrics' ? kind.value.metrics.map(({ step }) => step) : [];
+  });
+
 export const brings = (state: JobState) => (event: Event) =>
   event.kind?.$case === 'stateChanged' && event.kind.value.state === state;
 

@@ -14,8 +14,9 @@ export function writeTinyBackbone(
   folder: string,
   modelType: 'bert' | 'roberta',
   vocabulary: number,
+  positions = SIZES.positions,
 ): void {
-  const { hidden, inner, heads, layers, positions, types } = SIZES;
+  const { hidden, inner, heads, layers, types } = SIZES;
   const random = seededRandom(3);
   const tensors: Record<string, Tensor> = {};
   const add = (name: string, shape: number[], around = 0, spread = 0.1): void => {

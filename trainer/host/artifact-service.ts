@@ -54,6 +54,8 @@ export class ArtifactService {
   private readonly uploads: Uploads;
   private readonly digests = new FileDigests();
   private stopping = false;
+  /** Bytes of files that this process has moved, for whoever asks. */
+  readonly moved = { received: 0, sent: 0 };
 
   constructor(private readonly root: string) {
     this.uploads = new Uploads(root);
@@ -165,7 +167,11 @@ export class ArtifactService {
     if (await this.has(path, artifact)) return artifact;
     const upload = await this.uploads.begin(artifact, offset);
     try {
-      for (let each = await next(); each; each = await next()) await upload.write(readChunk(each));
+      for (let each = await next(); each; each = await next()) {
+        const chunk = readChunk(each);
+        await upload.write(chunk);
+        this.moved.received += chunk.length;
+      }
       await upload.finish();
     } finally {
       await upload.close();
@@ -206,6 +212,7 @@ export class ArtifactService {
         // A copy, because grpc-js may not have sent it when the block is filled again.
         await write({ chunk: Buffer.from(block), artifact: undefined });
         sent += block.length;
+        this.moved.sent += block.length;
       }
       if (sent < size) throw new FileChanged(name);
     } finally {

@@ -12,7 +12,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { readTensorsOf } from './artifacts';
-import { writeDurablySync } from '../../common/durable-files';
+import { replaceSync } from '../../common/durable-files';
 import { Environment, type Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { toMetadata } from './environment';
 import { removeFolder, writeFolder } from './folders';
@@ -108,7 +108,8 @@ export function newestCheckpoint(
 }
 
 /**
- * Writes training.json and then adapter/, so that training.json always covers adapter/'s step.
+ * Writes training.json and then adapter/, so that training.json always covers adapter/'s step; one
+ * sync of their folder is enough for both, since only both together count.
  * `config` becomes adapter_config.json; `environments` trained it, in order.
  */
 export function writeAdapter(
@@ -120,7 +121,7 @@ export function writeAdapter(
   environments: readonly Environment[],
 ): void {
   const folder = trialFolder(root, trialId);
-  writeDurablySync(
+  replaceSync(
     join(folder, 'training.json'),
     JSON.stringify({ source, step, rows, seconds }, null, 2),
   );

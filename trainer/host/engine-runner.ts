@@ -11,6 +11,7 @@ import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import type { Job } from './job';
 import type { JobStore } from './jobs';
 import { log } from './log';
+import { WorkCounts } from './metrics';
 
 const MS_BETWEEN_TRIES = 1000;
 
@@ -33,6 +34,8 @@ interface Current {
 }
 
 export class EngineRunner {
+  /** What the engine has done, for whoever asks. */
+  readonly counts = new WorkCounts();
   private child: ChildProcess | undefined;
   private isReady = false;
   private store: JobStore | undefined;
@@ -127,7 +130,7 @@ export class EngineRunner {
     this.child!.kill('SIGKILL');
     this.record(() => {
       this.store!.endStalledRun(job, this.stallAfterSeconds);
-      this.current = undefined;
+      this.end(job);
     });
   }
 
@@ -257,6 +260,7 @@ export class EngineRunner {
     this.lastMoved = performance.now();
     switch (message.$case) {
       case 'event':
+        this.counts.note(message.event);
         return this.record(() => this.recordEvent(message.event));
       case 'ended':
         return this.record(() => this.recordEnd(message.outcome));
@@ -305,7 +309,7 @@ export class EngineRunner {
         store.finish(job, JobState.JOB_STATE_FAILED, { failure: outcome.failure });
         break;
     }
-    this.current = undefined;
+    this.end(job);
     this.restWhenIdle();
     this.next();
   }
@@ -316,9 +320,18 @@ export class EngineRunner {
     log('ERROR', `the engine's process ended (${how})`);
     // The engine may have ended the job before it died.
     this.record(() => {
-      if (this.current) this.store!.lose(this.current.job, `the engine's process ended (${how})`);
-      this.current = undefined;
+      if (this.current) {
+        const { job } = this.current;
+        this.store!.lose(job, `the engine's process ended (${how})`);
+        this.end(job);
+      }
       this.wake();
     });
+  }
+
+  /** Once the end of a run is on disk. */
+  private end(job: Job): void {
+    this.counts.noteEnd(job.record.state);
+    this.current = undefined;
   }
 }

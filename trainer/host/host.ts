@@ -25,6 +25,7 @@ import { Health } from './health';
 import { JobStore } from './jobs';
 import { Address, CannotListen, lockOrRefuse } from './listening';
 import { log } from './log';
+import { renderMetrics, serveMetrics } from './metrics';
 import { parseOptions, USAGE, UsageError, type HostOptions } from './options';
 import { reflectionHandlers } from './reflection';
 import { TrainerService } from './service';
@@ -131,6 +132,13 @@ async function serve(options: HostOptions, engine: string): Promise<void> {
   server.addService(readable(ArtifactServiceService), artifacts.handlers());
   server.addService(HealthService, health.handlers());
   server.addService(ServerReflectionService, reflectionHandlers(SERVICES));
+  if (options.metricsPort !== undefined)
+    serveMetrics(options.metricsPort, () =>
+      renderMetrics({
+        ...{ capabilities, store, counts: runner.counts, moved: artifacts.moved },
+        secondsSinceWork: () => runner.secondsSinceWork(),
+      }),
+    );
   const listening = await address.bind(server, credentials);
   runner.work(store);
   const { kind, threads: used } = capabilities.devices[0]!;

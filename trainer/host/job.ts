@@ -13,7 +13,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BOOT_ID } from '../../common/process-identity';
-import { writeDurablySync } from '../../common/durable-files';
+import { replaceSync } from '../../common/durable-files';
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
 import { EventLog } from './event-log';
@@ -77,7 +77,7 @@ export class Job {
 
   /**
    * Writes job.json, then changes the job in memory; neither if a write fails. `first`: as in
-   * writeDurablySync.
+   * writeDurablySync. After a power cut, job.json may be an older one: the log is right.
    */
   change(
     changes: Partial<JobMessage>,
@@ -90,7 +90,7 @@ export class Job {
       stalls,
       boot_id: BOOT_ID,
     };
-    writeDurablySync(join(this.folder, 'job.json'), JSON.stringify(content, null, 2), first);
+    replaceSync(join(this.folder, 'job.json'), JSON.stringify(content, null, 2), first);
     Object.assign(this.record, changes);
     this.crashes = crashes;
     this.stalls = stalls;

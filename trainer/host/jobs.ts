@@ -5,7 +5,7 @@
  * same trial at once.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../../common/make-folder';
 import {
@@ -15,7 +15,7 @@ import {
 } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { CancelMode, Job as JobMessage } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
-import { syncFolderSync, writeDurablySync } from '../../common/durable-files';
+import { replaceSync, syncFolderSync } from '../../common/durable-files';
 import { removeLeftovers } from '../../common/temporary-names';
 import type { EngineEvent } from './engine';
 import { BOOT_ID } from '../../common/process-identity';
@@ -185,8 +185,8 @@ export class JobStore {
     const [job] = this.queue;
     if (this.stopping || !job) return undefined;
     const runs = job.record.runs + 1;
-    // Before the run begins: a crash right after it must leave the mark.
-    writeDurablySync(job.runningMark, BOOT_ID);
+    // Before the run begins: a crash right after it must leave the mark. A power cut need not.
+    writeFileSync(job.runningMark, BOOT_ID);
     try {
       this.setState(job, JobState.JOB_STATE_RUNNING, { detail: `run ${runs}`, runs });
     } catch (error) {
@@ -287,8 +287,9 @@ export class JobStore {
     });
     const job = new Job(making, record);
     try {
-      writeDurablySync(join(making, 'spec.pb'), JobSpec.encode(spec).finish());
+      replaceSync(join(making, 'spec.pb'), JobSpec.encode(spec).finish());
       this.setState(job, JobState.JOB_STATE_QUEUED);
+      syncFolderSync(making);
     } finally {
       job.log.close();
     }

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
+import { parseMetricsPort } from './metrics';
 import { DEFAULT_RETENTION, type Retention } from './retention';
 
 export interface HostOptions {
@@ -17,6 +18,8 @@ export interface HostOptions {
   stallAfter: number;
   /** Minutes without a job after which the engine's process ends, to free its memory; 0: never. */
   unloadAfter: number;
+  /** Where to serve metrics, as parseMetricsPort reads it; nowhere if left out. */
+  metricsPort: string | undefined;
   insecure: boolean;
   tls: { cert: string; key: string; clientCa: string | undefined } | undefined;
 }
@@ -47,6 +50,8 @@ export const USAGE = `Serves prune, train and predict jobs of sparse adapters ov
                             this long; a job that does so again has failed (default 600)
   --unload-after <minutes>  end the engine's process after so long without a job, which frees its
                             memory; the next job starts another one (default 15; 0: never)
+  --metrics-port <port>     serve metrics for Prometheus at this port of 127.0.0.1, or at
+                            <host>:<port>
   --insecure                serve TCP without TLS: anyone who reaches the port can use the
                             trainer
   --tls-cert <file>         the server's certificate chain (PEM)
@@ -66,6 +71,7 @@ const OPTIONS = {
   'keep-jobs-mb': { type: 'string', default: String(DEFAULT_RETENTION.megabytes) },
   'stall-after': { type: 'string', default: '600' },
   'unload-after': { type: 'string', default: '15' },
+  'metrics-port': { type: 'string' },
   insecure: { type: 'boolean', default: false },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
@@ -106,6 +112,7 @@ export function parseOptions(args: string[]): HostOptions | undefined {
     },
     stallAfter: count('--stall-after', given['stall-after']),
     unloadAfter: zeroOrMore('--unload-after', given['unload-after']),
+    metricsPort: readMetricsPort(given['metrics-port']),
     insecure: given.insecure,
     tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa },
   };
@@ -122,6 +129,11 @@ function parseFlags(args: string[]) {
 function requireFlag(option: string, value: string | undefined): string {
   if (value === undefined) throw new UsageError(`${option} is missing`);
   return value;
+}
+
+function readMetricsPort(where: string | undefined): string | undefined {
+  if (where === undefined || parseMetricsPort(where) !== undefined) return where;
+  throw new UsageError(`--metrics-port: ${where} is not a port, or <host>:<port>`);
 }
 
 function count(option: string, text: string): number {

@@ -10,15 +10,22 @@ const MS_BETWEEN_PROGRESS = 500;
  */
 export class Pace {
   private rows = 0;
+  private done = 0;
+  private resumed = 0;
   private last = performance.now();
 
-  /** total: units of the phase, over all trials; done: those already done. */
+  /** total: units of the phase, over all trials. */
   constructor(
     private readonly context: JobContext,
     private readonly phase: Phase,
     private readonly total: number,
-    private done = 0,
   ) {}
+
+  /** Call it for steps of training that are on disk already. Throws Aborted as `advance` does. */
+  async resume(steps: number): Promise<void> {
+    this.resumed += steps;
+    await this.advance(0, steps);
+  }
 
   /**
    * Call it after a pass over `rows` rows that finished `done` units of the phase. Throws Aborted
@@ -34,7 +41,7 @@ export class Pace {
         $case: 'progress',
         value: {
           ...{ phase: this.phase, done: this.done, total: this.total },
-          ...{ rowsPerSecond, trialSteps, note: '' },
+          ...{ rowsPerSecond, trialSteps, note: '', resumed: this.resumed },
         },
       });
       this.rows = 0;

@@ -137,7 +137,7 @@ class TrialRun {
     const source = trainingSource(context.root, this.spec, trial);
     const finished = finishedTraining(context.root, trial.trialId, source, until);
     if (finished) {
-      await this.pace.advance(0, until);
+      await this.pace.resume(until);
       this.removeIfOver(finished);
       return this.report(finished);
     }
@@ -163,7 +163,7 @@ class TrialRun {
     };
     const model = await this.training.start(trial, checkpoint?.state);
     try {
-      if (position.step > 0) await this.pace.advance(0, position.step);
+      if (position.step > 0) await this.pace.resume(position.step);
       while (position.step < until) {
         await this.requireTime(model, position);
         await this.turn(model, position);
@@ -174,7 +174,10 @@ class TrialRun {
     }
   }
 
-  /** One step, its metrics, and its checkpoint if one is due. */
+  /**
+   * One step, its metrics, and its checkpoint if one is due. After the last of all there is none:
+   * the adapter comes at once, and nothing continues.
+   */
   private async turn(model: TrialModel, position: Position): Promise<void> {
     const { trialId } = this.trial;
     const rows = this.nextRows(position.step);
@@ -194,7 +197,9 @@ class TrialRun {
     if (ended || step % this.work.logEverySteps === 0) this.tellMetrics(position, gradientNorm);
     const { checkpointEverySteps: every } = this.work;
     const isDue = (every > 0 && step % every === 0) || this.clock.isDue();
-    if (ended || isDue || this.context.checkpointAsked) await this.checkpoint(model, position);
+    const isOver = step === this.train.totalSteps;
+    if (!isOver && (ended || isDue || this.context.checkpointAsked))
+      await this.checkpoint(model, position);
     if (this.context.checkpointAsked && !ended)
       throw new Interrupted('stopped on request, with a checkpoint');
   }

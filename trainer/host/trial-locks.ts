@@ -49,5 +49,5 @@ async function breathe(context: JobContext): Promise<void> {
 
 function tell(context: JobContext, note: string): void {
   const value = { phase: Phase.PHASE_WAIT, done: 0, total: 0, rowsPerSecond: 0, trialSteps: [] };
-  context.emit({ $case: 'progress', value: { ...value, note } });
+  context.emit({ $case: 'progress', value: { ...value, note, resumed: 0 } });
 }

@@ -1,8 +1,8 @@
 /** Checks how a trial's adapter is pruned, without looking beyond the request. */
-import { ADAPTER_NORMS } from '../../common/vocabulary/adapter-norms';
 import { PRUNERS, type PrunerRow } from '../../common/vocabulary/pruners';
 import { findRow, findWord } from '../../common/vocabulary/vocabulary';
 import {
+  AdapterNorm,
   MaskControl,
   MaskRules,
   MaskStructure,
@@ -156,14 +156,11 @@ function checkOfficialRules(found: Violations, at: string, { prune, adapter }: W
       `${prune.temperature} is not 1, as OFFICIAL rules need: the published code does not use it`,
     );
   }
-  const norm = findWord(ADAPTER_NORMS, adapter.norm);
-  const fault = norm && row?.officialNorms[norm];
-  if (fault && 'refused' in fault) {
+  if (prune.pruner === Pruner.PRUNER_SYNFLOW && adapter.norm === AdapterNorm.ADAPTER_NORM_AFTER) {
     found.add(
       `${at}.rules`,
-      `is OFFICIAL where adapter.norm is ${norm.toUpperCase()}: a norm's outputs sum to a ` +
-        `constant, so that the scores of ${findPrunerWord(prune)} are rounding errors; ` +
-        'take EXACT rules, or another norm',
+      "is OFFICIAL where adapter.norm is AFTER: a norm's outputs sum to a constant, so that the " +
+        `scores of ${findPrunerWord(prune)} are rounding errors; take EXACT rules, or another norm`,
     );
   }
 }

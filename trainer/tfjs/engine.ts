@@ -70,8 +70,8 @@ function listCapabilities(
 ): EngineCapabilities {
   const name = cpus()[0]?.model ?? process.arch;
   const device: Device = isOnGpu
-    ? { kind: 'cuda', name: 'GPU', memoryBytes: 0, threads: 0 }
-    : { kind: 'cpu', name, memoryBytes: totalmem(), threads };
+    ? { kind: 'cuda', name: 'GPU', memoryBytes: 0, memoryUsedBytes: 0, threads: 0 }
+    : { kind: 'cpu', name, memoryBytes: totalmem(), memoryUsedBytes: 0, threads };
   return {
     framework: 'tfjs',
     frameworkVersion: environment.tfjs!,

@@ -43,6 +43,7 @@ export class Jobs {
       rowsPerSecond: 0,
       trialSteps: [],
       note: '',
+      resumed: 0,
     };
     context.emit({ $case: 'progress', value });
     const { path, digest } = spec.backbone!;

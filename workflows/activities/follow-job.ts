@@ -20,6 +20,7 @@ import type { JobLog } from './job-log';
 import { RemoteFiles } from './remote-files';
 import { HeldTrials } from './held-trials';
 import { sendStoppably } from './stop-requests';
+import { traceHeaders } from './trace';
 import type { WorkerSetup } from './worker-setup';
 
 export interface Connection {
@@ -181,7 +182,8 @@ async function watch(
   log: JobLog,
   onCheckpoint: (trial: string, step: number) => void,
 ): Promise<void> {
-  await trainer.submitJob(id, digest, spec);
+  const { job, created } = await trainer.submitJob(id, digest, spec, traceHeaders());
+  if (!created) log.steps.watchFrom(job.lastSequence);
   const options = { signal: Context.current().cancellationSignal };
   for await (const { payload } of trainer.watchJob(id, options)) {
     if (payload?.$case === 'heartbeat') log.waiting(payload.value);

@@ -19,6 +19,7 @@ import {
 import type { TrainerEnvironment } from '../../orchestrator/sweep/types';
 import type { Failed, JobOutcome, JobRef } from '../messages';
 import { HistoryWriter } from './history-writer';
+import { RunSteps } from './run-steps';
 import { TrialSeries } from './trial-series';
 import { asFailed, stateWord } from './words';
 
@@ -48,6 +49,9 @@ export class JobLog {
   readonly reported = new Map<string, Artifact[]>();
   /** Each trial's newest checkpoint. */
   readonly checkpoints = new Map<string, CheckpointWritten>();
+
+  /** Steps of training that it tells of. */
+  readonly steps = new RunSteps();
 
   private state = JobState.JOB_STATE_UNSPECIFIED;
   private failure: Failed | null = null;
@@ -114,6 +118,7 @@ export class JobLog {
     this.logId = event.logId;
     this.lastSequence = event.sequence;
     this.history.add(event);
+    this.steps.add(event);
     this.progressChanged = true;
     const { kind } = event;
     // Why a job was interrupted is shown until its next run gets somewhere.

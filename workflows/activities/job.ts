@@ -22,6 +22,7 @@ import { describeJob, followJob, Unsuitable, type Connection } from './follow-jo
 import { JobLog } from './job-log';
 import { JobMetrics } from './trainer-metrics';
 import { StopRequest, stopSending, type StopMode } from './stop-requests';
+import { traceJob } from './trace';
 import type { WorkerSetup } from './worker-setup';
 
 /**
@@ -44,13 +45,21 @@ const STEADY_MS = 60_000;
  * the progress file what it waits for.
  */
 export async function runJob(setup: WorkerSetup, ref: JobRef): Promise<JobOutcome> {
+  const trainer = await findTrainer(setup, ref);
+  return traceJob(ref, trainer.name, () => runOn(trainer, setup, ref));
+}
+
+async function runOn(
+  { address, tls }: TrainerSource,
+  setup: WorkerSetup,
+  ref: JobRef,
+): Promise<JobOutcome> {
   const context = Context.current();
   const { root } = setup;
   const plan = await readPlan(root, ref.sweepId, ref.planDigest);
-  const { address, tls } = await findTrainer(setup, ref);
   let log = await JobLog.begin(root, ref, findCohort(plan, ref.cohortId).until_step);
   const counter = ByteCounter.of(root, address);
-  const metrics = new JobMetrics(context.metricMeter, ref.trainer?.name ?? address);
+  const metrics = new JobMetrics(context.metricMeter, ref.trainer?.name ?? address, ref);
   // A failed write of progress must not end the watch: the file is only for people, and the next
   // second rewrites it.
   const saveProgress = () =>

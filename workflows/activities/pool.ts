@@ -5,10 +5,12 @@ import { nameMaker, preferredCohort } from '../../orchestrator/trainer-client/ca
 import { connectTrainer, type TrainerClient } from '../../orchestrator/trainer-client/client';
 import { readTrainers, type TrainerSource } from '../../orchestrator/trainer-client/registry';
 import {
+  leasesQuery,
   poolId,
   releaseSignal,
   requestSignal,
   withdrawSignal,
+  type KnownLease,
   type PlacementRequest,
   type PoolState,
   type Release,
@@ -55,7 +57,7 @@ async function signalPool<Value>(
   const { taskQueue } = info;
   const fresh: PoolState = {
     ...{ graceSeconds: setup.graceSeconds ?? GRACE_SECONDS, members: [], leases: [], requests: [] },
-    ...{ served: {}, asked: {}, orphans: [], isBrief: true },
+    ...{ served: {}, asked: {}, orphans: [], isBrief: true, mayLackLeases: true },
   };
   await client.workflow.signalWithStart<PoolWorkflow, [Value]>('pool', {
     ...{ taskQueue, workflowId: poolId(taskQueue), args: [fresh] },
@@ -68,6 +70,8 @@ export interface LookInput {
   known: TrainerReport[];
   /** Ids of the cohorts that have a trainer. */
   holders: string[];
+  /** Whether to ask all cohorts for the leases that they have. */
+  asksCohorts?: boolean;
 }
 
 export interface LookOutput {
@@ -75,12 +79,14 @@ export interface LookOutput {
   trainers: TrainerReport[];
   /** Those of the holders that are no more. */
   ended: string[];
+  /** What cohorts have, if they were asked. */
+  leases?: KnownLease[];
 }
 
 /** Looks at the trainers until something differs from what the pool knows. */
 export function lookAtTrainers(
   setup: WorkerSetup,
-  { known, holders }: LookInput,
+  { known, holders, asksCohorts = false }: LookInput,
 ): Promise<LookOutput> {
   return beatDuring(async (signal) => {
     const looks = new Looks(known);
@@ -96,13 +102,33 @@ export function lookAtTrainers(
           asked = Date.now();
           ended = await findEnded(holders);
         }
-        if (isLate || ended.length > 0 || looks.haveChanged(trainers)) return { trainers, ended };
+        if (isLate || ended.length > 0 || looks.haveChanged(trainers)) {
+          return { trainers, ended, ...(asksCohorts ? { leases: await findHeldLeases() } : {}) };
+        }
         await Context.current().sleep(LOOK_EVERY_MS);
       }
     } finally {
       looks.close();
     }
   });
+}
+
+/** The leases that cohorts of this task queue have. */
+export async function findHeldLeases(): Promise<KnownLease[]> {
+  const { client, info, log } = Context.current();
+  const query =
+    `TaskQueue = '${info.taskQueue}' AND WorkflowType = 'cohort' ` +
+    "AND ExecutionStatus = 'Running'";
+  const leases: KnownLease[] = [];
+  for await (const { workflowId } of client.workflow.list({ query })) {
+    try {
+      leases.push(...(await client.workflow.getHandle(workflowId).query(leasesQuery)));
+    } catch (error) {
+      // One that has just ended, or that an earlier version began, or that is stuck.
+      log.warn(`the leases of ${workflowId} are not known`, { error });
+    }
+  }
+  return leases;
 }
 
 /**
@@ -145,7 +171,7 @@ class Looks {
       this.failures.delete(address);
       noteTrainer(Context.current().metricMeter, source.name, capabilities);
       const { slots } = capabilities;
-      const maxCohort = preferredCohort(capabilities);
+      const [maxCohort, largestCohort] = [preferredCohort(capabilities), capabilities.maxCohort];
       return {
         ...source,
         state: 'ready',
@@ -153,22 +179,26 @@ class Looks {
         kind: nameMaker(capabilities),
         slots,
         maxCohort,
+        largestCohort,
       };
     } catch (error) {
       const failures = (this.failures.get(address) ?? 0) + 1;
       this.failures.set(address, failures);
       if (before?.state === 'ready' && failures < FAILED_LOOKS) return before;
       noteTrainer(Context.current().metricMeter, source.name, undefined);
-      const { kind = null, slots = 0, maxCohort = 0 } = before ?? {};
-      return { ...source, state: 'away', why: (error as Error).message, kind, slots, maxCohort };
+      const { kind = null, slots = 0, maxCohort = 0, largestCohort } = before ?? {};
+      return {
+        ...{ ...source, state: 'away', why: (error as Error).message, kind, slots, maxCohort },
+        ...(largestCohort === undefined ? {} : { largestCohort }),
+      };
     }
   }
 
   /** Whether the pool must know; why a trainer is away may be worded anew each time. */
   haveChanged(trainers: readonly TrainerReport[]): boolean {
     const words = (report: TrainerReport | undefined) => {
-      const { state, kind, slots, maxCohort } = report ?? {};
-      return JSON.stringify({ state, kind, slots, maxCohort });
+      const { state, kind, slots, maxCohort, largestCohort } = report ?? {};
+      return JSON.stringify({ state, kind, slots, maxCohort, largestCohort });
     };
     return (
       trainers.length !== this.known.size ||

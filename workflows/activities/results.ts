@@ -6,6 +6,7 @@ import { adapterName, findBottleneck } from '../../orchestrator/sweep/adapters';
 import { countBudget } from '../../orchestrator/tasks/budget';
 import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
 import type { TrialEvaluation } from '../../orchestrator/tasks/family';
+import { SweepDiagnostics } from '../../orchestrator/diagnostics/trial-diagnostics';
 import { writeReport } from '../../orchestrator/report/write';
 import { readCohortResult, writeRungResult } from '../../orchestrator/store/rung-results';
 import { readResults, SweepResults } from '../../orchestrator/store/sweep-results';
@@ -191,9 +192,18 @@ export async function failCohort(
   return evaluateTrials(setup, { ...input, trials, failed });
 }
 
+/** What was read for a sweep's last report. */
+interface Reported {
+  results: SweepResults;
+  diagnostics: SweepDiagnostics;
+}
+
 /** Of the last sweeps with a report, by id, the least recent first: a report reads what is new. */
-const reported = new Map<string, SweepResults>();
+const reported = new Map<string, Reported>();
 const REPORTED = 4;
+
+/** What trials of earlier versions have no file of is made bit by bit: a report has a minute. */
+const DIAGNOSTICS_MS = 15_000;
 
 /** whole: whether to read every result again, which finds those that other sweeps have made. */
 export async function writeSweepReport(
@@ -202,13 +212,15 @@ export async function writeSweepReport(
 ): Promise<void> {
   const { sweepId, planDigest, whole = false } = input;
   const plan = await readPlan(setup.root, sweepId, planDigest);
-  const known = whole ? undefined : reported.get(sweepId);
-  const sweep = known ?? new SweepResults(setup.root);
+  const known = reported.get(sweepId);
+  const results = (!whole && known?.results) || new SweepResults(setup.root);
+  const diagnostics = known?.diagnostics ?? new SweepDiagnostics(setup.root);
   reported.delete(sweepId);
-  reported.set(sweepId, sweep);
+  reported.set(sweepId, { results, diagnostics });
   for (const oldest of [...reported.keys()].slice(0, -REPORTED)) reported.delete(oldest);
-  await sweep.refresh(plan);
-  await writeReport(plan, [...sweep.results.values()], setup.root);
+  await results.refresh(plan);
+  const extent = { diagnostics, isWhole: whole, limitMs: DIAGNOSTICS_MS };
+  await writeReport(plan, [...results.results.values()], setup.root, extent);
 }
 
 /**

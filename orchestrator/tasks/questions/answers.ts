@@ -36,6 +36,8 @@ export interface ChosenAnswer {
    * answer is empty.
    */
   noAnswerMargin: number;
+  /** The sum of the logits of the best span; null if no span is allowed. */
+  score: number | null;
   /** False if a logit is NaN or infinite; the texts are then empty. */
   finite: boolean;
 }
@@ -66,7 +68,7 @@ export function chooseAnswer(
   rules: AnswerRules = ANSWER_RULES,
 ): ChosenAnswer {
   if (!logits.every(({ start, end }) => allFinite(start) && allFinite(end))) {
-    return { text: '', nonEmptyText: '', noAnswerMargin: 0, finite: false };
+    return { text: '', nonEmptyText: '', noAnswerMargin: 0, score: null, finite: false };
   }
   let noAnswer = Infinity;
   const spans: Span[] = [];
@@ -83,7 +85,8 @@ export function chooseAnswer(
     end,
   } = best.find(({ text }) => text !== '') ?? { text: '', start: 0, end: 0 };
   const noAnswerMargin = Math.fround(Math.fround(noAnswer - start) - end);
-  return { text: best[0]?.text ?? '', nonEmptyText, noAnswerMargin, finite: true };
+  const { text = '', score = null } = best[0] ?? {};
+  return { text, nonEmptyText, noAnswerMargin, score, finite: true };
 }
 
 function listSpans(

@@ -10,6 +10,7 @@ import { evaluateSquad, evaluateSquadV2 } from './metrics';
 
 export const questionEvaluation: Evaluation<QuestionDataset> = {
   evaluate: evaluateQuestions,
+  countConfusions: () => [],
   measureBaseline: () => null,
 };
 
@@ -32,12 +33,13 @@ function evaluateQuestions({
   findPredictions,
 }: EvaluationRequest<QuestionDataset>): TrialEvaluation {
   const split = 'validation';
-  const { examples, features } = readQuestionSplit(datasetPath(root, dataset.digest), split);
-  const chosen = chooseAnswers(examples, features, readLogits(findPredictions(split), features));
+  const folder = datasetPath(root, dataset.digest);
+  const { examples, chosen } = answerQuestions(folder, split, findPredictions(split));
   const noAnswer = dataset.questions.no_answer;
-  const chooseAnswerText = ({ text, nonEmptyText, noAnswerMargin }: ChosenAnswer) =>
-    !noAnswer ? text : noAnswerMargin > NO_ANSWER_MARGIN ? '' : nonEmptyText;
-  const answers = examples.map(({ id }, i): [string, string] => [id, chooseAnswerText(chosen[i]!)]);
+  const answers = examples.map(({ id }, i): [string, string] => [
+    id,
+    chooseText(chosen[i]!, dataset),
+  ]);
   const spans = examples.map(({ id }, i): [string, string] => [id, chosen[i]!.nonEmptyText]);
   const margins = examples.map(({ id }, i): [string, number] => [id, chosen[i]!.noAnswerMargin]);
   const found = noAnswer
@@ -61,6 +63,29 @@ function evaluateQuestions({
         : {}),
     },
   };
+}
+
+/**
+ * Chooses the answers to a split's questions.
+ *
+ * @param predictions the path of logits float32 [tokens, 2]
+ */
+export function answerQuestions(
+  folder: string,
+  split: string,
+  predictions: string,
+): { examples: StoredExample[]; chosen: ChosenAnswer[] } {
+  const { examples, features } = readQuestionSplit(folder, split);
+  return { examples, chosen: chooseAnswers(examples, features, readLogits(predictions, features)) };
+}
+
+/** The answer by the rules of the data set: empty if there is none. */
+export function chooseText(
+  { text, nonEmptyText, noAnswerMargin }: ChosenAnswer,
+  { questions }: Pick<QuestionDataset, 'questions'>,
+): string {
+  if (!questions.no_answer) return text;
+  return noAnswerMargin > NO_ANSWER_MARGIN ? '' : nonEmptyText;
 }
 
 function chooseAnswers(

@@ -5,6 +5,7 @@ import type { TaskFamily } from '../family';
 import type { QuestionDataset } from './dataset';
 import { questionEvaluation } from './evaluation';
 import { questionFiles } from './files';
+import { questionInputs } from './inputs';
 import { ownQuestionTasks, type OwnQuestions } from './own-tasks';
 import { questionPlanning } from './plan';
 import { QUESTION_METRICS, SQUAD } from './published';
@@ -28,7 +29,8 @@ export const questions: TaskFamily<QuestionSettings, OwnQuestions, QuestionDatas
   files: questionFiles,
   evaluation: questionEvaluation,
   score: questionScore,
-  inputs: null,
+  inputs: questionInputs,
+  submissions: null,
   words: {
     metricTitles: {
       f1: 'F1',

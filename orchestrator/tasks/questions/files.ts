@@ -72,7 +72,7 @@ const locateSafetensors = (folder: string, split: string) => join(folder, `${spl
 const locateExamples = (folder: string, split: string) => join(folder, `${split}.examples.jsonl`);
 
 /** Writes a split and counts its tokens, in total and in the longest row. */
-async function writeQuestionSplit(
+export async function writeQuestionSplit(
   folder: string,
   split: string,
   { examples, features }: ChosenQuestions,

@@ -17,10 +17,50 @@ export async function readOwnQuestions(
 ): Promise<SquadExample[]> {
   const { question, context, answer, answer_start: start } = columns;
   const wanted = [question, context, answer, ...(start === null ? [] : [start])];
+  const rows = await readTable(path, wanted);
+  return readRows(path, rows, (row, number) => readRow(row, number, columns));
+}
+
+/** What is asked, and of what. */
+type Asked = Pick<QuestionColumns, 'question' | 'context'>;
+
+/**
+ * Reads a file's questions without their answers. Their ids are those of a column `id`, or the
+ * numbers of their rows, from 1.
+ *
+ * @throws ConfigError as readOwnQuestions
+ */
+export async function readUnanswered(
+  path: string,
+  { question, context }: Asked,
+): Promise<SquadExample[]> {
+  const rows = await readTable(path, [question, context], [ID_COLUMN]);
+  return readRows(path, rows, (row, number) => ({
+    id: readId(row.cells[2]) ?? number,
+    ...readAsked(row, { question, context }),
+    answers: [],
+  }));
+}
+
+const ID_COLUMN = 'id';
+
+function readId(cell: unknown): string | null {
+  if (cell === undefined || cell === null || cell === '') return null;
+  if (typeof cell === 'string') return cell;
+  if (typeof cell === 'bigint' || (typeof cell === 'number' && Number.isSafeInteger(cell)))
+    return String(cell);
+  throw new RangeError(`"${ID_COLUMN}" is ${show(cell)}; must be text or a whole number`);
+}
+
+function readRows(
+  path: string,
+  rows: readonly TableRow[],
+  read: (row: TableRow, number: string) => SquadExample,
+): SquadExample[] {
   const problems: Problem[] = [];
-  const examples = (await readTable(path, wanted)).flatMap((row, i): SquadExample[] => {
+  const examples = rows.flatMap((row, i): SquadExample[] => {
     try {
-      return [readRow(String(i + 1), row, columns)];
+      return [read(row, String(i + 1))];
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       problems.push({ where: row.where, message: error.message });
@@ -32,14 +72,9 @@ export async function readOwnQuestions(
 }
 
 /** Reads a question; throws a RangeError that says what is wrong with the row. */
-function readRow(id: string, { cells, problem }: TableRow, columns: QuestionColumns): SquadExample {
-  if (problem !== null) throw new RangeError(problem);
-  const [question, context] = [
-    readText(cells[0], columns.question),
-    readText(cells[1], columns.context),
-  ];
-  if (question.trim() === '') throw new RangeError(`"${columns.question}" is empty; must be text`);
-  if (context.trim() === '') throw new RangeError(`"${columns.context}" is empty; must be text`);
+function readRow(row: TableRow, id: string, columns: QuestionColumns): SquadExample {
+  const { question, context } = readAsked(row, columns);
+  const { cells } = row;
   const text = readText(cells[2], columns.answer);
   if (text.trim() === '') return { id, question, context, answers: [] };
   const answer =
@@ -47,6 +82,20 @@ function readRow(id: string, { cells, problem }: TableRow, columns: QuestionColu
       ? onlyPlace(text, context, columns)
       : atPlace(text, context, cells[3], columns.answer_start);
   return { id, question, context, answers: [answer] };
+}
+
+function readAsked(
+  { cells, problem }: TableRow,
+  columns: Asked,
+): { question: string; context: string } {
+  if (problem !== null) throw new RangeError(problem);
+  const [question, context] = [
+    readText(cells[0], columns.question),
+    readText(cells[1], columns.context),
+  ];
+  if (question.trim() === '') throw new RangeError(`"${columns.question}" is empty; must be text`);
+  if (context.trim() === '') throw new RangeError(`"${columns.context}" is empty; must be text`);
+  return { question, context };
 }
 
 /** Finds an answer by its text alone, which must occur exactly once in the context. */

@@ -7,6 +7,8 @@ import { readJson } from '../../tables/json';
 import { limitProblems, show } from '../../tables/problem-list';
 
 export type SquadTask = 'squad' | 'squad_v2';
+/** `unanswered`: a file's answers, if it has any, are not read. */
+export type SquadReading = SquadTask | 'unanswered';
 
 export interface SquadAnswer {
   text: string;
@@ -27,11 +29,12 @@ export interface SquadExample {
 /**
  * Reads a file of questions.
  *
- * @param task `squad` requires an answer to every question; `squad_v2` accepts both versions
+ * @param task `squad` requires an answer to every question; `squad_v2` accepts both versions;
+ *   `unanswered` requires none
  * @throws ConfigError with file and place (`data[3].paragraphs[2].qas[1]`) of every problem, at
  *   most 20
  */
-export function readSquad(path: string, task: SquadTask): SquadExample[] {
+export function readSquad(path: string, task: SquadReading): SquadExample[] {
   return readSquadDocument(path, readJson(path), task);
 }
 
@@ -42,7 +45,7 @@ export function readSquad(path: string, task: SquadTask): SquadExample[] {
 export function readSquadDocument(
   path: string,
   document: unknown,
-  task: SquadTask,
+  task: SquadReading,
 ): SquadExample[] {
   const problems: Problem[] = [];
   const reader = new Reader(path, task, problems);
@@ -64,7 +67,7 @@ class Reader {
 
   constructor(
     private readonly path: string,
-    private readonly task: SquadTask,
+    private readonly task: SquadReading,
     private readonly problems: Problem[],
   ) {}
 
@@ -91,12 +94,23 @@ class Reader {
       const id = this.id(qa, inQas);
       const question = this.text(qa, 'question', inQas);
       if (id !== null) this.checkId(id, inQas);
-      const answers = this.objects(qa, 'answers', inQas).flatMap(
-        ([answer, place]) => this.answer(answer, place, context, atCodePoint) ?? [],
-      );
-      this.checkAnswered(qa, inQas);
+      const answers =
+        this.task === 'unanswered' ? [] : this.answers(qa, inQas, context, atCodePoint);
       return id === null || question === null ? [] : [{ id, question, context, answers }];
     });
+  }
+
+  private answers(
+    qa: JsonObject,
+    place: string,
+    context: string,
+    atCodePoint: (index: number) => number,
+  ): SquadAnswer[] {
+    const answers = this.objects(qa, 'answers', place).flatMap(
+      ([answer, at]) => this.answer(answer, at, context, atCodePoint) ?? [],
+    );
+    this.checkAnswered(qa, place);
+    return answers;
   }
 
   private checkId(id: string, place: string): void {

@@ -9,7 +9,7 @@ import { readSquadDocument, type SquadExample, type SquadTask } from './squad-js
  */
 export async function readSquadParquet(path: string, task: SquadTask): Promise<SquadExample[]> {
   const wanted = ['id', 'question', 'context', 'answers'];
-  const columns = await readParquetColumns(path, wanted, ['answers']);
+  const columns = await readParquetColumns(path, wanted, { nested: ['answers'] });
   const questions = columns[0]!.map((id, i) => {
     const [question, context, answers] = columns.slice(1).map((values) => values[i]);
     const { text, answer_start: starts } = (answers ?? {}) as Record<string, unknown>;

@@ -2,13 +2,14 @@
 import { ConfigError } from '../../base/errors';
 import { readFloat32 } from '../../datasets/safetensors';
 import { listEvaluationSplits } from '../../datasets/splits';
-import type { Evaluation, EvaluationRequest, TrialEvaluation } from '../family';
+import type { Confusion, Evaluation, EvaluationRequest, TrialEvaluation } from '../family';
 import type { RowsDataset } from './dataset';
 import { readLabels } from './files';
 import { argmaxRows, evaluateSplit } from './metrics';
 
 export const rowEvaluation: Evaluation<RowsDataset> = {
   evaluate: evaluateRows,
+  countConfusions,
   measureBaseline: measureMajority,
 };
 
@@ -46,6 +47,34 @@ function evaluateRows({
     warnings.push(...evaluation.warnings);
   }
   return { metrics, warnings };
+}
+
+function countConfusions({
+  root,
+  dataset,
+  findPredictions,
+}: EvaluationRequest<RowsDataset>): Confusion[] {
+  if (dataset.kind !== 'classification') return [];
+  return listEvaluationSplits(dataset).map((split) => {
+    const labels = readLabels(root, dataset, split);
+    const predicted = readPredictions(findPredictions(split), dataset, labels.length);
+    return { split, labels: dataset.label_names, ...countPairs(predicted, labels, dataset) };
+  });
+}
+
+function countPairs(
+  predicted: readonly number[],
+  labels: readonly number[],
+  { num_labels: classes }: RowsDataset,
+): Pick<Confusion, 'counts' | 'without_prediction'> {
+  const counts = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  const without = new Array<number>(classes).fill(0);
+  for (const [i, label] of labels.entries()) {
+    const guess = predicted[i]!;
+    if (Number.isNaN(guess)) without[label]!++;
+    else counts[label]![guess]!++;
+  }
+  return { counts, ...(without.some((n) => n > 0) ? { without_prediction: without } : {}) };
 }
 
 const findSuffix = (split: string) => split.slice('validation'.length);

@@ -11,6 +11,7 @@ import { rowPlanning } from './plan';
 import { GLUE } from './published';
 import { rowScore } from './score';
 import { rowSettings } from './settings';
+import { glueSubmissions } from './submissions';
 
 export const rows: TaskFamily<object, OwnRows, RowsDataset> = {
   kinds: {
@@ -33,6 +34,7 @@ export const rows: TaskFamily<object, OwnRows, RowsDataset> = {
   evaluation: rowEvaluation,
   score: rowScore,
   inputs: rowInputs,
+  submissions: glueSubmissions,
   words: {
     metricTitles: {
       accuracy: 'accuracy',

@@ -6,6 +6,7 @@ import { limitProblems, MAX_PROBLEMS } from '../../tables/problem-list';
 import type { Row, RowColumns, RowKind } from './dataset';
 import { quoteNames } from '../../tables/columns';
 import { readTable, type TableRow } from '../../tables/table';
+import { readTexts } from './cells';
 
 /** How a file's cells are read as rows. */
 export interface RowRules {
@@ -74,30 +75,10 @@ interface ReadRow {
 /** `wanted` names the columns of the row's cells: those of texts, then that of the label. */
 function readCells({ where, cells, problem }: TableRow, wanted: readonly string[]): ReadRow {
   if (problem !== null) return { where, texts: [], label: '', problem };
-  const problems: string[] = [];
-  const texts = wanted.map((name, i) => {
-    const text = readText(cells[i]);
-    if (cells[i] === undefined) problems.push(`has no "${name}"`);
-    else if (text === null)
-      problems.push(
-        `"${name}" is ${Array.isArray(cells[i]) ? 'a list' : 'an object'}; ` +
-          'must be text or a number',
-      );
-    else if (text.trim() === '')
-      problems.push(`"${name}" is empty; must be ${i === wanted.length - 1 ? 'a label' : 'text'}`);
-    return text ?? '';
-  });
-  const label = texts.pop()!.trim();
-  return { where, texts, label, problem: problems.length > 0 ? problems.join(', and ') : null };
-}
-
-/** A cell as text: empty for a JSON null; null if the cell is a list or an object. */
-function readText(cell: unknown): string | null {
-  if (cell === null) return '';
-  if (typeof cell === 'string') return cell;
-  return typeof cell === 'number' || typeof cell === 'bigint' || typeof cell === 'boolean'
-    ? String(cell)
-    : null;
+  const last = wanted.length - 1;
+  const read = readTexts(cells, wanted, (column) => (column === last ? 'a label' : 'text'));
+  const label = read.texts.pop()!.trim();
+  return { where, texts: read.texts, label, problem: read.problem };
 }
 
 /** Reads plain and scientific decimals; undefined for anything else, or if beyond float32. */

@@ -11,6 +11,7 @@ import { loadSummaryTokenizer } from './tokenizer';
 
 export const summaryEvaluation: Evaluation<SummaryDataset> = {
   evaluate: evaluateSummaries,
+  countConfusions: () => [],
   measureBaseline: () => null,
 };
 
@@ -31,7 +32,7 @@ async function evaluateSummaries({
   findPredictions,
 }: EvaluationRequest<SummaryDataset>): Promise<TrialEvaluation> {
   const split = 'validation';
-  const { columns, max_target_length } = dataset.summaries;
+  const { columns } = dataset.summaries;
   if (digestTokenizer(backbonePath) !== dataset.tokenizer) {
     throw new ConfigError({
       where: backbonePath,
@@ -39,12 +40,12 @@ async function evaluateSummaries({
     });
   }
   const references = readStoredSummaries(datasetPath(root, dataset.digest), split, columns);
-  const { decode } = await loadSummaryTokenizer(backbonePath, {
-    max_length: dataset.max_length,
-    max_target_length,
-  });
-  const generated = readGenerated(findPredictions(split), references.length);
-  const written = (await decode(generated)).map((text) => text.trim());
+  const written = await readWritten(
+    findPredictions(split),
+    references.length,
+    dataset,
+    backbonePath,
+  );
   const rouge: Rouge = meanRouge(
     references.map(({ summary }, i) => ({ reference: summary, prediction: written[i]! })),
     { stemmer: true },
@@ -58,6 +59,17 @@ async function evaluateSummaries({
       [`summaries.${split}.jsonl`]: references.map(({ row }, i) => ({ row, summary: written[i]! })),
     },
   };
+}
+
+/** The summaries of a file of predictions, one a row. */
+export async function readWritten(
+  predictions: string,
+  rows: number,
+  { max_length, summaries: { max_target_length } }: SummaryDataset,
+  backbonePath: string,
+): Promise<string[]> {
+  const { decode } = await loadSummaryTokenizer(backbonePath, { max_length, max_target_length });
+  return (await decode(readGenerated(predictions, rows))).map((text) => text.trim());
 }
 
 /** The tokens of each row. */

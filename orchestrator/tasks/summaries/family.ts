@@ -5,6 +5,7 @@ import type { TaskFamily } from '../family';
 import type { SummaryDataset } from './dataset';
 import { summaryEvaluation } from './evaluation';
 import { summaryFiles } from './files';
+import { summaryInputs } from './inputs';
 import { ownSummaryTasks, type OwnSummaries } from './own-tasks';
 import { summaryPlanning } from './plan';
 import { SUMMARY_METRICS, SUMMARY_TASKS } from './published';
@@ -25,7 +26,8 @@ export const summaries: TaskFamily<SummarySettings, OwnSummaries, SummaryDataset
   files: summaryFiles,
   evaluation: summaryEvaluation,
   score: summaryScore,
-  inputs: null,
+  inputs: summaryInputs,
+  submissions: null,
   words: {
     metricTitles: {
       rouge1: 'ROUGE-1',

@@ -50,7 +50,7 @@ const locateExamples = (folder: string, split: string) => join(folder, `${split}
  * Writes a split. Counts the documents' tokens, in total and in the longest row, those of the
  * summaries, and the rows of each that were truncated.
  */
-async function writeSummarySplit(
+export async function writeSummarySplit(
   folder: string,
   split: string,
   rows: readonly SummaryRow[],

@@ -23,7 +23,12 @@ const capabilities: Engine['capabilities'] = {
   ...{ framework: 'toy', frameworkVersion: '1.0', trainerVersion: '1.0' },
   ...{ maxCohort: 32, preferredCohort: Number(process.env.SA_ORCH_TOY_COHORT ?? 10) },
   environment: { toy: '1.0', dtype: 'float32', row_invariant: 'true' },
-  devices: [{ kind: 'cpu', name: 'one thread of JavaScript', memoryBytes: totalmem(), threads: 1 }],
+  devices: [
+    {
+      ...{ kind: 'cpu', name: 'one thread of JavaScript', threads: 1 },
+      ...{ memoryBytes: totalmem(), memoryUsedBytes: 0 },
+    },
+  ],
   architectures: ['bert'],
   taskKinds: [TaskKind.TASK_KIND_CLASSIFICATION],
   ...HEAD_ALONE,

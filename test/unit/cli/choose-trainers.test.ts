@@ -9,13 +9,13 @@ const trainer = (name: string, changes: Partial<Capabilities> = {}): Candidate =
   trainer: { name, address: `${name}:1` },
   capabilities: {
     ...{ framework: 'torch', slots: 1, precisions: [Precision.PRECISION_BF16] },
-    devices: [{ kind: 'cpu', name: 'Xeon', memoryBytes: 0, threads: 1 }],
+    devices: [{ kind: 'cpu', name: 'Xeon', memoryBytes: 0, memoryUsedBytes: 0, threads: 1 }],
     ...changes,
   } as Capabilities,
 });
 const onGpu = (name: string, gpu = 'H100', changes: Partial<Capabilities> = {}): Candidate =>
   trainer(name, {
-    devices: [{ kind: 'cuda', name: gpu, memoryBytes: 0, threads: 0 }],
+    devices: [{ kind: 'cuda', name: gpu, memoryBytes: 0, memoryUsedBytes: 0, threads: 0 }],
     ...changes,
   });
 

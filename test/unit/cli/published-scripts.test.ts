@@ -119,6 +119,60 @@ describe('the scripts as they stand', () => {
   });
 });
 
+describe('what only their models decide', () => {
+  const flags = (program: 'glue' | 'summarization', attention: string) => {
+    const given =
+      program === 'glue'
+        ? '--task_name mrpc --max_seq_length 128'
+        : '--dataset_name xsum --max_source_length 64';
+    const ffn = '--ffn_mode adapter --ffn_option sequential --ffn_bn 8';
+    return buildConfig({ ...parse(`${given} ${attention} ${ffn}`), compat: 'official' });
+  };
+  const modules = (attention: string, model: 'roberta' | 'bert') =>
+    plan(flags('glue', attention), model);
+
+  test.each([
+    ['--attn_mode prefix --attn_option sequential', 'roberta'],
+    ['--attn_mode prefix --attn_option none', 'roberta'],
+    ['--attn_mode prefix --attn_option concat', 'bert'],
+    ['--attn_mode prefix --attn_option cross_attn', 'bert'],
+    ['--attn_mode adapter --attn_option cross_attn', 'roberta'],
+    ['--attn_mode prompt_tuning', 'bert'],
+  ] as const)('%s is not read by %s', (attention, model) => {
+    expect(modules(attention, model)).toMatchObject({
+      adapter: { attention: 'none', ffn: 'sequential' },
+    });
+  });
+
+  test.each([
+    ['glue', '--attn_mode lora --attn_composition gate_add', 'gate_add with lora in an encoder'],
+    ['glue', '--attn_mode bitfit --attn_composition gate_add', 'with bitfit in an encoder'],
+    [
+      'glue',
+      '--attn_mode prefix --attn_option concat --attn_composition gate_add',
+      'gate_add with prefix in an encoder',
+    ],
+    [
+      'summarization',
+      '--attn_mode prefix --attn_option concat --attn_composition gate_add',
+      'gate_add with prefix and option concat on BART',
+    ],
+    [
+      'summarization',
+      '--attn_mode prefix --attn_option parallel',
+      'parallel with a prefix on BART',
+    ],
+  ] as const)('%s cannot run %s', (program, attention, message) => {
+    expect(() => flags(program, attention)).toThrow(message);
+  });
+
+  test('cross attention of a prefix ends with an error in RoBERTa alone', () => {
+    expect(modules('--attn_mode prefix --attn_option cross_attn', 'roberta')).toEqual({
+      problem: expect.stringContaining('cross_attn with RoBERTa') as string,
+    });
+  });
+});
+
 const PROGRAMS = { g: 'glue', q: 'qa', s: 'summarization' } as const;
 
 test('the table of docs/published-scripts.md has every flag, as it is treated', () => {

@@ -37,7 +37,7 @@ async function type(command: Command, ...args: string[]): Promise<string> {
 }
 
 test.each([
-  ['markdown', /^All rows .*\n\n\| {2}\| mrpc, accuracy \|\n[^]*\nMean ± .*\n$/],
+  ['markdown', /^All rows .*\n\n\| {2}\| mrpc, accuracy \|\n[^]*\nMean × 100 .*\n$/],
   ['latex', /^% \\usepackage\{booktabs\}\n[^]*\\end\{tabular\}\n$/],
   ['csv', /^trial_id,task,[^]*\r\n$/],
   ['table', /^All rows [^]*9 of 9 trials done[^]*report\.md\n/],

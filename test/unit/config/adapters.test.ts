@@ -1,4 +1,5 @@
 /** Adapters of a sweep file: their kinds and modules, and pruners that do not fit them. */
+import { sweepConfigFrom } from '../../../orchestrator/config/load';
 import { adapterName } from '../../../orchestrator/sweep/adapters';
 import { expectOneProblem, listProblems, load } from '../support/sweep-file';
 
@@ -48,6 +49,8 @@ describe('the adapters of a sweep file', () => {
         attention_bottleneck: 8,
         ffn_bottleneck: 0,
         lora_alpha: 16,
+        init: 'zero_up',
+        init_std: 0,
       },
     ],
     [
@@ -69,6 +72,7 @@ describe('the adapters of a sweep file', () => {
         ffn_bottleneck: 192,
         scale: 4,
         prefix_hidden: 800,
+        init: 'zero_up',
       },
     ],
     ['prompt', { attention: 'prompt', ffn: 'none', attention_bottleneck: 20, ffn_bottleneck: 0 }],
@@ -102,6 +106,29 @@ describe('the adapters of a sweep file', () => {
     const adapter = buildAdapter(`{kind: ${kind}}`);
     expect(adapter).toEqual({ ...modules, unfrozen: 'none', ...expected });
     expect(adapterName(adapter)).toBe(kind);
+  });
+
+  test.each(['lora', 'mam'])('%s starts as in its paper unless scores need more', (kind) => {
+    const inits = (compare: object[]) => {
+      const lines = compare.map((line) => ({ sparsity: 0.5, adapter: { kind }, ...line }));
+      const dense = { pruner: 'none', adapter: { kind } };
+      const config = sweepConfigFrom('t', { tasks: 'rte', compare: [dense, ...lines] });
+      return config.compare.flatMap(({ adapters }) => adapters.map(({ init }) => init));
+    };
+    expect(inits([{ pruner: ['rand', 'er'] }])).toEqual(['zero_up', 'zero_up']);
+    // All of the sweep then, so that differences come from masks alone.
+    for (const pruner of ['snip', 'grasp', 'synflow', 'gradient', 'fisher', 'skeleton', 'mag'])
+      expect(inits([{ pruner: ['rand', pruner] }])).toEqual(['gaussian', 'gaussian']);
+    expect(inits([{ pruner: 'snip', adapter: { kind: 'houlsby' } }])).toEqual([
+      'zero_up',
+      'gaussian',
+    ]);
+    // After an epoch of training up is no longer 0.
+    expect(inits([{ pruner: 'snip', rounds: 2, progressive: {} }])).toEqual(['zero_up', 'zero_up']);
+    expect(inits([{ pruner: 'rand', adapter: { kind, init: 'gaussian' } }])).toEqual([
+      'zero_up',
+      'gaussian',
+    ]);
   });
 
   test('may be put together from modules, alone or on top of a kind', () => {

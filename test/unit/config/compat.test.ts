@@ -112,13 +112,6 @@ describe('a wrong sweep file', () => {
         'it is in the paper',
     ],
     [
-      'scores that are rounding errors under compat official',
-      'tasks: rte\ncompat: official\ncompare: [{pruner: synflow, sparsity: 0.5, adapter: ' +
-        '{norm: after}}]',
-      '3: compare[0].pruner: "synflow" is not allowed with the adapter houlsby and norm after ' +
-        'under compat official',
-    ],
-    [
       'another compat',
       'tasks: rte\ncompat: oficial',
       '2: compat: "oficial" is not allowed; must be one of none, official; did you mean',

@@ -68,6 +68,14 @@ test.each(FORMAT_NAMES)('as %s nothing of a trial is left out unnoticed', async 
   expect(readdirSync(folder)).not.toContain(out.split('/').at(-1));
 });
 
+test.each(['peft', 'adapterhub'] as const)('%s cannot replace tensors', async (format) => {
+  const later = trained({ ...BITFIT, unfrozen: 'none', unfrozen_tensors: ['*.bias'] });
+  await expect(writeExport(later, format, newFolder())).rejects.toThrow(
+    'it adds to a backbone and cannot replace its tensors, as `unfrozen_tensors: [*.bias]` does; ' +
+      '--format merged or safetensors can hold it',
+  );
+});
+
 const LATER: [string, AdapterConfig, object][] = [
   ['attention: parallel_context', HOULSBY, { attention: 'parallel_context' }],
   ['attention: concat', HOULSBY, { attention: 'concat' }],
@@ -76,7 +84,6 @@ const LATER: [string, AdapterConfig, object][] = [
   ['attention_scale: 2', HOULSBY, { attention_scale: 2 }],
   ['learned_scale: true', HOULSBY, { learned_scale: true }],
   ['prefix_use: cross', PREFIX, { prefix_use: 'cross' }],
-  ['unfrozen_tensors: [*.bias]', BITFIT, { unfrozen: 'none', unfrozen_tensors: ['*.bias'] }],
   // What no list names, as the contract may gain it: a field, and a word.
   ['later_field: 1', LORA, { later_field: 1 }],
   ['activation: later', HOULSBY, { activation: 'later' }],

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { axisPanels, renderAxes } from '../../../orchestrator/report/axes-plot';
 import { renderMarkdown } from '../../../orchestrator/report/markdown';
 import { reportResults } from '../../../orchestrator/report/reported-results';
 import { summarize } from '../../../orchestrator/report/summary';
@@ -129,4 +130,25 @@ test('results tell with which head weights were scored, where that differs', () 
   const results = plan.trials.map((trial) => buildResult(plan, trial, { accuracy: 1, f1: 1 }));
   const heads = reportResults(plan, results).map(({ settings }) => settings.scoring_head);
   expect(heads.toSorted()).toEqual(['prior', 'published']);
+});
+
+test('the metric is drawn against each compared axis, a line for each kind of row', async () => {
+  const plan = withAxis(buildPlan(), RATES);
+  const results = plan.trials.map((trial) =>
+    buildResult(plan, trial, { accuracy: 0.5 + 100 * trial.train.learning_rate, f1: 0.9 }),
+  );
+  const summary = summarize(plan, results, {});
+  const [panel, ...others] = axisPanels(summary.tasks[0]!);
+  expect(others).toEqual([]);
+  expect(panel).toMatchObject({ title: 'mrpc, accuracy against learning rate', scale: 'log' });
+  expect(
+    panel!.points
+      .filter(({ series }) => series === 'snip 40 %, bottleneck 64')
+      .map(({ at, mean }) => [at, mean]),
+  ).toEqual([
+    [3e-4, expect.closeTo(53, 9)],
+    [1e-3, expect.closeTo(60, 9)],
+  ]);
+  expect(await renderAxes(summary)).toContain('learning rate (logarithmic)');
+  expect(await renderAxes(summarize(plan, [], {}))).toBeNull();
 });

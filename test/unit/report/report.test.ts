@@ -577,6 +577,7 @@ describe('report files', () => {
     const plan = buildPlan();
     await report(plan, buildResults(plan));
     const files = [
+      'diagnostics.jsonl',
       'plot.svg',
       'report.html',
       'report.json',

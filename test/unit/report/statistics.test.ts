@@ -69,12 +69,25 @@ describe('a table', () => {
   test('says of which rows more than noise is certain after Holm’s correction', () => {
     const markdown = render([DENSE, [0.81, 0.82, 0.82, 0.84], [0.7, 0.71, 0.7, 0.72]]);
     expect(markdown).toContain(
-      '- more than noise explains, with p-values of the paired t-tests corrected by Holm over 2 ' +
-        'rows: snip 40 %, bottleneck 64 (p = 0.037); snip 80 %, bottleneck 64 (p < 0.001); the ' +
-        'intervals are not corrected\n',
+      '- more than noise explains, by paired t-tests corrected by Holm within mrpc (2 ' +
+        'differences in accuracy): snip 40 %, bottleneck 64 (p = 0.037); snip 80 %, bottleneck ' +
+        '64 (p < 0.001); the intervals, and so what is within noise, are not corrected\n',
     );
     expect(render([DENSE, [0.79, 0.82, 0.8, 0.8], [0.8, 0.81, 0.79, 0.8]])).toContain(
-      'by Holm over 2 rows: no difference; the intervals',
+      'within mrpc (2 differences in accuracy): no difference; the intervals',
+    );
+  });
+
+  test('an only difference needs no correction, and the note says so', () => {
+    const plan = buildPlan({
+      seeds: [1, 2, 3],
+      compare: [{ pruner: 'none' }, { pruner: 'snip', sparsity: 0.8 }],
+    });
+    const results = plan.trials.map((trial, i) =>
+      buildResult(plan, trial, { accuracy: [0.8, 0.8, 0.8, 0.7, 0.71, 0.7][i]!, f1: 0.9 }),
+    );
+    expect(renderMarkdown(summarize(plan, results, {}))).toContain(
+      'by the paired t-test of the only difference in accuracy within mrpc: snip 80 %, bottleneck',
     );
   });
 
@@ -83,7 +96,9 @@ describe('a table', () => {
     const markdown = render(rows, 1);
     expect(markdown).toContain('+0.4 [0.2, 0.5], n = 4, equal within 1 point |');
     expect(markdown).toContain('+0.2 [−2.5, 3.0], n = 4, within noise |');
-    expect(markdown).toContain('- equal within 1 point: the 95 % interval lies inside [−1, 1]\n');
+    expect(markdown).toContain(
+      '- equal within 1 point: the 95 % interval lies inside [−1, 1], whether',
+    );
     expect(render(rows)).not.toContain('equal');
     expect(render(rows, 0.4)).not.toMatch(/equal within .* \|/);
   });

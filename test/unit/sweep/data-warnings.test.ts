@@ -1,6 +1,9 @@
-import { dataWarnings } from '../../../orchestrator/sweep/data-warnings';
+import { dataWarnings, heldOutWarnings } from '../../../orchestrator/sweep/data-warnings';
 import type { PlannedDataset, PlannedSplit } from '../../../orchestrator/sweep/types';
+import { summarize } from '../../../orchestrator/report/summary';
+import { planWarnings } from '../../../orchestrator/sweep/warnings';
 import { dataset } from '../support/plans';
+import { searchPlan } from '../support/search-plan';
 
 /** MRPC's data set with other classes, and what their rows are. */
 function own(
@@ -126,5 +129,43 @@ describe('data is not warned of', () => {
       'own: "a" and "A" are separate classes, but differ only in case, spaces, hyphens, accents ' +
         'or Unicode form',
     ]);
+  });
+});
+
+describe('rows that a search holds out are warned of', () => {
+  const held = { held_out: { fraction: 0.1 } };
+
+  test('if they lack a class, have all of it, or a handful', () => {
+    expect(
+      heldOutWarnings(own(['a', 'b', 'c', 'd'], rows(90, 20, 0, 90), rows(10, 0, 12, 3), held)),
+    ).toEqual([
+      'own: no row of class "b" (20 left in train) is held out, so the search chooses without ' +
+        'regard to it',
+      'own: every row of class "c" (12 held out) is held out, so the search’s trials never learn ' +
+        'it',
+      'own: fewer than 10 held-out rows of class "d" (3): one prediction moves the recall of ' +
+        'such a class by more than 10 points in the search',
+    ]);
+  });
+
+  test('but not without classes, nor if all are there', () => {
+    expect(heldOutWarnings(own(['a', 'b'], rows(90, 90), rows(10, 10), held))).toEqual([]);
+    expect(heldOutWarnings(own([], {}, {}, held))).toEqual([]);
+  });
+
+  test('in plan, start and report alike', () => {
+    const plan = searchPlan();
+    const datasets = plan.datasets.map((each) =>
+      each.held_out === undefined
+        ? each
+        : { ...each, splits: own(each.label_names, rows(9, 9), rows(9, 0)).splits },
+    );
+    const warning = expect.stringContaining(
+      'no row of class "equivalent" (9 left in train)',
+    ) as string;
+    expect(planWarnings({ ...plan, datasets })).toContainEqual(warning);
+    expect(summarize({ ...plan, datasets }, [], {}).tasks[0]!.data_warnings).toContainEqual(
+      warning,
+    );
   });
 });

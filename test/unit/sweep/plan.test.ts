@@ -468,6 +468,16 @@ describe('the warnings of a plan', () => {
     expect(warnings({ ...line, adapter: {} })).toEqual([]);
   });
 
+  test('name the pruners for which an adapter starts otherwise than in its paper', () => {
+    const adapter = { kind: 'lora' };
+    expect(warnings({ pruner: ['snip', 'grasp'], sparsity: 0.5, adapter })).toEqual([
+      'lora-8: up starts at N(0, 0.02), not at 0 as in its paper, in all trials here: ' +
+        'at 0 it would have no usable scores of snip, grasp',
+    ]);
+    expect(warnings({ pruner: 'rand', sparsity: 0.5, adapter })).toEqual([]);
+    expect(warnings({ pruner: 'snip', sparsity: 0.5, adapter }, 'official')).toEqual([]);
+  });
+
   test('name where the published code cuts nothing, or everything', () => {
     const line = {
       pruner: ['snip', 'grasp', 'synflow'],
@@ -489,6 +499,11 @@ describe('the warnings of a plan', () => {
         'everything is cut',
       'synflow with norm before (pfeiffer-64), compat official: all scores are 0, so ' +
         'everything is cut',
+    ]);
+    const out = { pruner: 'synflow', sparsity: 0.5, adapter: { norm: 'after' } };
+    expect(warnings(out, 'official')).toEqual([
+      'synflow with norm update (houlsby-64), compat official: its scores are rounding errors, ' +
+        'so what is cut differs from machine to machine',
     ]);
     // There the loader of BERT draws all matrices anew.
     expect(warnings({ ...line, pruner: 'snip' }, 'official')).toEqual([]);
@@ -531,6 +546,18 @@ describe('trialId', () => {
 });
 
 describe('cohorts', () => {
+  test('are larger only of trials that are through in no time', () => {
+    const brief = (steps: number) => {
+      const [trial] = plan().trials;
+      const train = { ...trial!.train, total_steps: steps, batch_size: 8 };
+      const trials = Array.from({ length: 64 }, (_, i) => ({ ...trial!, id: `t${i}`, train }));
+      return formCohorts(trials, 8, 0, 32).map(({ trials: { length } }) => length);
+    };
+    expect(brief(1)).toEqual([32, 32]);
+    expect(brief(10)).toEqual([10, 11, 11, 10, 11, 11]);
+    expect(new Set(brief(1000))).toEqual(new Set([8]));
+  });
+
   test('hold every trial once, at most as many as asked, in balanced sizes', () => {
     const { cohorts, trials } = plan({}, 8);
     expect(cohorts.map((c) => c.trials.length)).toEqual([7, 8, 7, 8]);

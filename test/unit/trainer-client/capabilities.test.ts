@@ -128,7 +128,13 @@ describe('a plan against the capabilities of a trainer', () => {
 
 describe('the precision that nobody named', () => {
   const all = [Precision.PRECISION_FLOAT32, Precision.PRECISION_TF32, Precision.PRECISION_BF16];
-  const device = (kind: string) => ({ kind, name: '', memoryBytes: 0, threads: 0 });
+  const device = (kind: string) => ({
+    kind,
+    name: '',
+    memoryBytes: 0,
+    memoryUsedBytes: 0,
+    threads: 0,
+  });
 
   test.each([
     ['cpu', all, { precision: 'float32', unlisted: null }],

@@ -14,8 +14,10 @@ class Pace:
     """Limits the rate of one phase's progress events, and passes requests to stop to the working
     loop."""
 
-    def __init__(self, reporter: Reporter, phase: int, total: int, done: int = 0) -> None:
-        self._reporter, self._phase, self._total, self._done = reporter, phase, total, done
+    def __init__(self, reporter: Reporter, phase: int, total: int, resumed: int = 0) -> None:
+        """resumed: units of the phase that are done, but not by this run."""
+        self._reporter, self._phase, self._total = reporter, phase, total
+        self._done = self._resumed = resumed
         self._rows = 0
         self._last = time.monotonic()
 
@@ -28,7 +30,9 @@ class Pace:
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_PROGRESS or self._done == self._total:
             rate = self._rows / max(now - self._last, 1e-9)
-            self._reporter.progress(self._phase, self._done, self._total, rate, trial_steps or {})
+            self._reporter.progress(
+                self._phase, self._done, self._total, rate, trial_steps or {}, self._resumed
+            )
             self._rows, self._last = 0, now
         if self._reporter.stop_requested() == trainer_pb2.CANCEL_MODE_ABORT:
             raise Cancelled

@@ -10,9 +10,16 @@ class Reporter(Protocol):
     """Where a job's events go. Called from the engine's one thread."""
 
     def progress(
-        self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]
+        self,
+        phase: int,
+        done: int,
+        total: int,
+        rows_per_second: float,
+        trial_steps: dict[str, int],
+        resumed: int = 0,
     ) -> None:
-        """Work has progressed. Called at most twice a second, and after a pass that took longer."""
+        """Work has progressed. Called at most twice a second, and after a pass that took longer.
+        resumed: as in Progress."""
 
     def metrics(self, metrics: list[event_pb2.Metric]) -> None:
         """Some trials' numbers at a step."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from sparse_adapter.trainer.v1 import capabilities_pb2
 
 from sparse_adapter_trainer import capabilities
 
@@ -27,6 +28,7 @@ from .explain_error import Explained, explain_fault, explain_system_error
 from .job import BrokenState
 from .jobs import JobStore
 from .listening import Address, CannotListen, lock_or_refuse
+from .metrics import parse_metrics_port, render, serve_metrics
 from .retention import Retention
 from .server import TrainerServicer, build_server, set_serving
 from .watchdog import watch_for_stall
@@ -109,6 +111,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         metavar="MINUTES",
         help="free the backbone's memory after so long without a job; the next one loads it again "
         "(default 15; 0: never)",
+    )
+    parser.add_argument(
+        "--metrics-port",
+        type=parse_metrics_port,
+        metavar="PORT",
+        help="serve metrics for Prometheus at this port of 127.0.0.1, or at <host>:<port>",
     )
     parser.add_argument(
         "--insecure",
@@ -202,12 +210,21 @@ async def serve(
     described = capabilities.describe(engine, options.root, options.queue_length)
     retention = Retention(options.keep_job_days, options.keep_jobs_mb)
     store = JobStore(options.state, options.queue_length, options.quarantine_after, retention)
-    servicer = TrainerServicer(store, described, options.root, worker.seconds_since_work)
+
+    def describe_now() -> capabilities_pb2.Capabilities:
+        return capabilities.with_memory_used(described, engine)
+
+    servicer = TrainerServicer(
+        store, described, options.root, worker.seconds_since_work, describe_now
+    )
     artifacts = ArtifactServicer(options.root)
     server, health = build_server(servicer, artifacts)
     listening = address.bind(server, credentials(options))
     await server.start()
     await set_serving(health)
+    if options.metrics_port is not None:
+        host, port = options.metrics_port
+        serve_metrics(host, port, lambda: render(describe_now(), store, worker, artifacts))
     worker.start(store)
     watch_for_stall(worker, store, options.stall_after)
     device = described.devices[0]

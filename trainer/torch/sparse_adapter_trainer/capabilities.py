@@ -94,3 +94,22 @@ def _device(engine: EngineLike) -> capabilities_pb2.Device:
         memory_bytes=memory,
         threads=int(engine.environment["threads"]),
     )
+
+
+def with_memory_used(
+    capabilities: capabilities_pb2.Capabilities, engine: EngineLike
+) -> capabilities_pb2.Capabilities:
+    """The capabilities with the memory of the engine's GPU that is in use now."""
+    if engine.device == "cpu":
+        return capabilities
+    import torch
+
+    now = capabilities_pb2.Capabilities()
+    now.CopyFrom(capabilities)
+    try:
+        free, total = torch.cuda.mem_get_info(engine.device)
+    except RuntimeError:
+        # A GPU that has failed; the engine's thread says so.
+        return now
+    now.devices[0].memory_used_bytes = total - free
+    return now

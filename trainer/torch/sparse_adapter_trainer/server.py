@@ -65,11 +65,14 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         capabilities: capabilities_pb2.Capabilities,
         root: Path,
         seconds_since_work: Callable[[], float],
+        describe_now: Callable[[], capabilities_pb2.Capabilities],
     ) -> None:
+        """describe_now: the capabilities, with what changes of them."""
         self._store = store
         self._capabilities = capabilities
         self._root = root
         self._seconds_since_work = seconds_since_work
+        self._describe_now = describe_now
         self._stopping = False
         self._watchers: set[asyncio.Event] = set()
 
@@ -83,7 +86,7 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
     async def GetCapabilities(
         self, request: trainer_pb2.GetCapabilitiesRequest, context: Context
     ) -> trainer_pb2.GetCapabilitiesResponse:
-        return trainer_pb2.GetCapabilitiesResponse(capabilities=self._capabilities)
+        return trainer_pb2.GetCapabilitiesResponse(capabilities=self._describe_now())
 
     @faults_are_internal
     async def SubmitJob(

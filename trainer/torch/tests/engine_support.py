@@ -120,7 +120,13 @@ class Recorder:
         self._stop, self._stop_after = stop, stop_after
 
     def progress(
-        self, phase: int, done: int, total: int, rows_per_second: float, trial_steps: dict[str, int]
+        self,
+        phase: int,
+        done: int,
+        total: int,
+        rows_per_second: float,
+        trial_steps: dict[str, int],
+        resumed: int = 0,
     ) -> None:
         self.phases.append(phase)
 

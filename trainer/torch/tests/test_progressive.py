@@ -538,6 +538,7 @@ def test_each_pass_of_a_round_tells_that_the_loop_moves_at_the_steps_that_are_do
             total: int,
             rows_per_second: float,
             trial_steps: dict[str, int],
+            resumed: int = 0,
         ) -> None:
             seen.append((phase, done, total, trial_steps))
 

@@ -608,6 +608,7 @@ def test_progress_ends_at_the_rows_of_all_rounds(
             total: int,
             rows_per_second: float,
             trial_steps: dict[str, int],
+            resumed: int = 0,
         ) -> None:
             if phase == event_pb2.PHASE_SCORE:
                 seen.append((done, total))

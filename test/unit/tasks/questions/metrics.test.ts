@@ -172,6 +172,7 @@ describe('the answer that logits choose', () => {
       text: 'mill by the river',
       nonEmptyText: 'mill by the river',
       noAnswerMargin: -23,
+      score: 5,
       finite: true,
     });
   });
@@ -217,6 +218,7 @@ describe('the answer that logits choose', () => {
       text: 'river',
       nonEmptyText: 'river',
       noAnswerMargin: 3 - 6,
+      score: 6,
       finite: true,
     });
   });

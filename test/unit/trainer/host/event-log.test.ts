@@ -30,7 +30,10 @@ const running = {
 } as const;
 const progress = (done: number): NonNullable<Event['kind']> => ({
   $case: 'progress',
-  value: { phase: Phase.PHASE_TRAIN, done, total: 9, rowsPerSecond: 1, trialSteps: [], note: '' },
+  value: {
+    ...{ phase: Phase.PHASE_TRAIN, done, total: 9, rowsPerSecond: 1, trialSteps: [], note: '' },
+    resumed: 0,
+  },
 });
 
 function makeLog(count: number): EventLog {

@@ -53,6 +53,11 @@ class Backbone(Protocol):
         """Names and shapes of the tensors that ALL in Adapter of job.proto trains. Used only for
         families that can be fine-tuned as a whole."""
 
+    def frozen_matrix(self, name: str) -> Tensor:
+        """An encoder's query.weight or value.weight [d, d] of a layer, named as in `own_shapes`:
+        float32 on the CPU, within a rounding of what its files have. Raises KeyError for other
+        names."""
+
     @property
     def pooler(self) -> tuple[Tensor, Tensor] | None:
         """Initial weight [d, d] and bias [d] of head.dense, if the backbone has them."""

@@ -3,6 +3,7 @@ src/transformers/pruning and petl/petl_factory.py): what MASK_RULES_OFFICIAL in 
 surprises included."""
 
 import math
+import re
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class OfficialRules:
         assert isinstance(pruner, Published), "a request for these rules is refused for others"
         self._pruner: Published = pruner
         self._prune, self._densities = prune, after_rounds or densities(prune)
-        _refuse_lora_of_full_rank(shapes)
+        _refuse_lora_of_full_rank(pruner, shapes)
         self._mispaired = mispaired(shapes)
         # The matrices whose scores count: in a mispaired module only down, to which both masks
         # belong.
@@ -99,19 +100,40 @@ class OfficialRules:
             )
 
 
-def _refuse_lora_of_full_rank(shapes: Shapes) -> None:
-    """Raises TrialFailed if a LoRA's rank is a width of its projection: the published code then
-    finds the frozen weight for the mask of down or up, and prunes by it or fails."""
+def _refuse_lora_of_full_rank(pruner: Published, shapes: Shapes) -> None:
+    """Raises TrialFailed if a LoRA's rank is a width of its projection and the published code ends
+    there: it finds the frozen weight for the mask of down or up, which has no gradient or, at the
+    feed-forward block, another shape."""
+    of_frozen = frozen_names(shapes) if pruner.scores_frozen_officially else {}
     for module in modules(shapes):
-        (rank, inputs), (outputs, _) = (shapes[name] for name in pair(module))
-        is_lora = module.endswith(("query", "value", "ffn_in", "ffn_out"))
-        if is_lora and rank in (inputs, outputs):
+        down, up = pair(module)
+        (rank, inputs), (outputs, _) = shapes[down], shapes[up]
+        if _is_lora(module) and rank in (inputs, outputs) and down not in of_frozen:
             raise TrialFailed(
                 event_pb2.FAILURE_REASON_DEGENERATE_MASK,
                 f"{module}: by OFFICIAL rules LoRA's rank {rank} must differ from its "
                 f"projection's widths, {inputs} and {outputs}: otherwise the published code "
-                "pairs a mask with the frozen weight; take another rank, or EXACT rules",
+                "pairs a mask with the frozen weight, and fails; take another rank, or EXACT rules",
             )
+
+
+def frozen_names(shapes: Shapes) -> dict[str, str]:
+    """Maps the down.weight of each LoRA at an encoder's attention whose rank is the hidden size to
+    its projection's frozen matrix, named as in Adapter of job.proto: the published code takes
+    both masks of that module for those of this matrix."""
+    found = {}
+    for module in modules(shapes):
+        down, up = pair(module)
+        if _ATTENTION_OF_ENCODER.fullmatch(module) and shapes[down] == shapes[up]:
+            found[down] = f"{module}.weight"
+    return found
+
+
+_ATTENTION_OF_ENCODER = re.compile(r"layers\.\d+\.(query|value)")
+
+
+def _is_lora(module: str) -> bool:
+    return module.endswith(("query", "value", "ffn_in", "ffn_out"))
 
 
 def mispaired(shapes: Shapes) -> dict[str, str]:

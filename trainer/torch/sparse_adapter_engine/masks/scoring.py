@@ -19,7 +19,7 @@ from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
 from sparse_adapter_engine.tasks.task import AnyPart, Task
 
-from .official_rules import grasp_direction
+from .official_rules import frozen_names, grasp_direction
 from .pruning import Pruning
 from .scores import Masks, Scores
 
@@ -167,6 +167,11 @@ def score_without_rows(
         backbone.hidden,
         others,
     )
+    if trial.prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+        now.frozen = {
+            name: backbone.frozen_matrix(frozen)
+            for name, frozen in frozen_names(now.shapes).items()
+        }
     now.scores = pruner.score(now)
     return now
 

@@ -20,10 +20,11 @@ class Magnitude(RowlessPruner, Published):
     number = job_pb2.PRUNER_MAG
     rescores = False
     may_zero_one_matrix = True
+    scores_frozen_officially = True
 
     def score(self, now: Round) -> Scores:
         """See RowlessPruner."""
-        return {name: weight.abs() for name, weight in now.weights.items()}
+        return {name: weight.abs() for name, weight in (now.weights | now.frozen).items()}
 
     def choose_written_last(self, down: Tensor, up: Tensor) -> Tensor:
         """See Published."""

@@ -55,8 +55,9 @@ class Pruner:
 class Round:
     """A trial's round, to be scored without rows. done: earlier rounds, which left these masks;
     weights, others: the prunable tensors by name, unmasked, and the trial's others, on the CPU;
-    blocks, hidden: the backbone's. scores: the result; left_over: what scoring leaves in the
-    gradients of the others, where it does."""
+    blocks, hidden: the backbone's; frozen: by name of a weight, the backbone's matrix that the
+    published code takes for it, where it does. scores: the result; left_over: what scoring leaves
+    in the gradients of the others, where it does."""
 
     trial: job_pb2.Trial
     done: int
@@ -65,6 +66,7 @@ class Round:
     blocks: Sequence[Block]
     hidden: int
     others: dict[str, Tensor] = field(default_factory=dict)
+    frozen: dict[str, Tensor] = field(default_factory=dict)
     scores: Scores = field(default_factory=dict)
     left_over: dict[str, Tensor] = field(default_factory=dict)
 
@@ -120,6 +122,8 @@ class Published(Pruner, ABC):
     (masks/official_rules.py)."""
 
     is_published = True
+    # Whether it can score a frozen matrix that the code takes for the one of a mask.
+    scores_frozen_officially: ClassVar[bool] = False
 
     def normalize_officially(self, scores: Scores, twice: Collection[str] = ()) -> Scores:
         """The scores as the published code compares them: unchanged, unless a pruner says

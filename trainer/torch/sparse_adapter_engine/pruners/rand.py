@@ -20,6 +20,7 @@ class Rand(RowlessPruner, Published):
     number = job_pb2.PRUNER_RAND
     ranks = False
     rescores = False
+    scores_frozen_officially = True
 
     def score(self, now: Round) -> Scores:
         """See RowlessPruner. If units are removed, there is one draw per unit."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
 from sparse_adapter_engine.backbones.encoder.encoder import Encoder
-from sparse_adapter_engine.backbones.encoder.forward import forward
+from sparse_adapter_engine.backbones.encoder.forward import forward, needs_masks
 from sparse_adapter_engine.data.rows import (
     CLASSIFICATION,
     QUESTION_ANSWERING,
@@ -76,8 +77,10 @@ class RowTask:
     def passes(
         self, parts: Sequence[Part[PackedRows]], pass_tokens: int
     ) -> list[list[Part[PackedRows]]]:
-        """See Task: frozen layers run over all trials' tokens at once."""
-        return fill_passes(parts, pass_tokens)
+        """See Task: frozen layers run over all trials' tokens at once. Parts whose attention needs
+        masks have passes of their own, as they would change the last bits of others."""
+        alike = groupby(parts, lambda part: needs_masks(part.pack, part.modules))
+        return [group for _, some in alike for group in fill_passes(list(some), pass_tokens)]
 
     def logits(
         self, parts: Sequence[Part[PackedRows]], twice_differentiable: bool = False

@@ -53,6 +53,9 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         self._uploads = Uploads(root)
         self._digests = Digests()
         self._stopping = False
+        # Bytes of files that this process has moved, for whoever asks.
+        self.received = 0
+        self.sent = 0
 
     def stop(self) -> None:
         """Ends transfers with UNAVAILABLE and accepts no more."""
@@ -106,7 +109,9 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         upload = await self._begin(artifact, header.offset)
         try:
             while (request := await self._next(context)) is not None:
-                await _in_thread(upload.write, _read_chunk(request))
+                chunk = _read_chunk(request)
+                await _in_thread(upload.write, chunk)
+                self.received += len(chunk)
             await _in_thread(upload.finish)
         finally:
             upload.close()
@@ -150,6 +155,7 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
                 raise changed(name)
             await context.write(artifacts_pb2.DownloadResponse(chunk=chunk))
             offset += len(chunk)
+            self.sent += len(chunk)
 
     async def _next(self, context: Context) -> artifacts_pb2.UploadRequest | None:
         """The upload's next message, or None at its end."""

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from sparse_adapter_engine.backbones.backbone import Block
 
+from .frozen import FrozenLinear
+
 _NORMS = ("attention_norm", "ffn_norm")
 # x [rows, in] → x · Wᵀ + b, [rows, out]: a FrozenLinear, or a product with trained tensors
 # (full_tuning.py).
@@ -130,3 +132,20 @@ class Encoder:
             }
             shapes |= {f"{at}.{name}.bias": (d,) for name in _NORMS}
         return shapes
+
+    def frozen_matrix(self, name: str) -> Tensor:
+        """See Backbone."""
+        _, index, part, _ = name.split(".")
+        layer = self.layers[int(index)]
+        if part == "query":
+            return _unpacked(layer.query) / self.query_scale
+        if part == "value":
+            return _unpacked(layer.key_value)[self.hidden :]
+        raise KeyError(name)
+
+
+def _unpacked(dense: Dense) -> Tensor:
+    """A frozen layer's matrix [out, in], float32 on the CPU."""
+    assert isinstance(dense, FrozenLinear), "only where the backbone is frozen"
+    weight = dense.weight.to_dense() if dense.weight.is_mkldnn else dense.weight
+    return weight.float().cpu()

@@ -47,15 +47,17 @@ def _forward_alone(
     """The logits of one part; by PackedTrials if the trial drops attention probabilities."""
     pack, modules = part.pack, _in_type(backbone, part.modules)
     rows: Rows = PackedTrials([pack])
-    if modules.attention_dropout(0) is None and _fits_a_stack(pack, modules):
+    # A device's attention for rows of variable length has neither.
+    if modules.attention_dropout(0) is None and not needs_masks(pack, modules):
         rows = alone(pack, modules.adapter, attention, backbone.device)
     (logits,) = _logits(_trained(backbone, [modules]), rows, [pack], [modules], task_kind, False)
     return logits
 
 
-def _fits_a_stack(pack: PackedRows, modules: TrialModules) -> bool:
-    """Whether a device's attention for rows of variable length has what the trial needs."""
-    return pack.padding is None and "concatenated" not in modules.sites
+def needs_masks(pack: PackedRows, modules: TrialModules) -> bool:
+    """Whether attention has keys that some of a row's tokens must not read: padding, or those of
+    CONCAT."""
+    return pack.padding is not None or "concatenated" in modules.sites
 
 
 def _logits(

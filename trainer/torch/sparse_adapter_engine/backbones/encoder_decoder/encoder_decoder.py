@@ -63,6 +63,10 @@ class EncoderDecoder:
         """See Backbone."""
         raise NotImplementedError("a request for an encoder–decoder's own tensors is refused")
 
+    def frozen_matrix(self, name: str) -> Tensor:
+        """See Backbone."""
+        raise KeyError(name)
+
     @property
     def row_invariant(self) -> bool:
         """Whether a trial has the bits of its lone run in every cohort."""
