@@ -24,8 +24,9 @@ export function requestStored(
 function planStored(stored: Plan, asked: Asked, extensions: readonly Extension[]): PlanWith {
   const { backbone, datasets, profile_reason: profileReason, sweep_id: id } = stored;
   const defaultPrecision = readPrecision(stored.trials[0]!);
-  return (_, maxCohort = COHORT_SIZE) => {
-    const inputs = { backbone, datasets, maxCohort, profileReason, defaultPrecision };
+  return (_, maxCohort = COHORT_SIZE, largestCohort = maxCohort) => {
+    const sizes = { maxCohort, largestCohort };
+    const inputs = { backbone, datasets, ...sizes, profileReason, defaultPrecision };
     const planned = planSweep(configFromAsked(asked), inputs);
     if (planned.sweep_id === id) return planExtensions(planned, asked, extensions, maxCohort);
     throw new UserError(

@@ -30,6 +30,14 @@ export function planExtension(
   const known = planSweep(configFromAsked(asked, extensions), inputs);
   const all = [...extensions, extension];
   const next = planSweep(configFromAsked(asked, all), inputs);
+  const stays = new Set(next.trials.map(({ id }) => id));
+  if (known.trials.some(({ id }) => !stays.has(id)))
+    throw new ConfigError({
+      where: before.sweep_id,
+      message:
+        'the line changes what is compared with it: where a pruner scores, all adapters of its ' +
+        'kind start otherwise; start a file with all lines as a new sweep',
+    });
   const extended = extendPlan(before, known, next, maxCohort);
   if (extended !== null) return { ...extended, extended: all };
   throw new ConfigError({

@@ -145,7 +145,7 @@ export function completeConfig(
 ): SweepConfig {
   const train = settings.train ?? {};
   const { adapter = {}, compat = 'none', search } = settings;
-  const compare: readonly CompareKeys[] = settings.compare ?? defaults.DEFAULT_COMPARE;
+  const compare = settings.compare ?? defaults.DEFAULT_COMPARE;
   const scored = findScored(adapter, compare);
   const ofFamilies = Object.assign(
     {},

@@ -1,4 +1,5 @@
 /** What users change of a sweep that runs: further trials, failed ones again, one no more. */
+import { ApplicationFailure } from '@temporalio/common';
 import {
   CANCELLED,
   changeUpdate,
@@ -65,7 +66,7 @@ describeWithServer('a sweep that is changed while it runs', (server) => {
     const trainer = await server.withTrainer({ c1: ['a'] }, first.answer, {
       activities: {
         extendPlan: () => {
-          throw Object.assign(new Error('no such pruner'), { name: 'ConfigError' });
+          throw ApplicationFailure.nonRetryable('no such pruner', 'ConfigError');
         },
       },
     });
