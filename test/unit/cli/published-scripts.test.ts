@@ -126,7 +126,7 @@ describe('what only their models decide', () => {
         ? '--task_name mrpc --max_seq_length 128'
         : '--dataset_name xsum --max_source_length 64';
     const ffn = '--ffn_mode adapter --ffn_option sequential --ffn_bn 8';
-    return buildConfig({ ...parse(`${given} ${attention} ${ffn}`), compat: 'official' });
+    return buildRequest({ ...parse(`${given} ${attention} ${ffn}`), compat: 'official' }).config;
   };
   const modules = (attention: string, model: 'roberta' | 'bert') =>
     plan(flags('glue', attention), model);
