@@ -14,6 +14,8 @@ const EXTEND: Change = {
   request: { extension: { seeds: [3] }, maxCohort: 4 },
 };
 
+const NOTHING = { cohorts: [], failed: 0, cancelled: 0, left: [], after: [] };
+
 /** A trainer whose jobs end when they are told to. */
 function holdJobs() {
   const held: ((outcome: JobOutcome) => void)[] = [];
@@ -93,10 +95,10 @@ describeWithServer('a sweep that is changed while it runs', (server) => {
       },
       {
         activities: {
-          forgetOutcomes: ({ trials, busy }: { trials: string[]; busy: string[] }) => {
-            expect([trials, busy]).toEqual([['a'], ['c2']]);
-            return { cohorts: ['c1'], failed: 1, cancelled: 0, left: [], after: [] };
-          },
+          forgetOutcomes: ({ trials, busy }: { trials: string[]; busy: string[] }) =>
+            busy.includes('c1')
+              ? { ...NOTHING, left: trials, after: ['c1'] }
+              : { ...NOTHING, cohorts: ['c1'], failed: 1 },
         },
       },
     );
