@@ -52,7 +52,7 @@ export function planCommand(): Command {
       sayExtensions(plan, onProgress);
       const trials = plan.trials.map((trial) => ({ ...trial, budget: trialBudget(plan, trial) }));
       const remaining = await countRemaining(plan, root);
-      const last = await compareWithLast(root, plan);
+      const last = await compareWithLast(root, plan, request.asked);
       if (options.json)
         return printJson({
           ...plan,
@@ -65,7 +65,7 @@ export function planCommand(): Command {
           ...(remaining.search && { search_seconds: remaining.search.seconds }),
           last_sweep: last,
         });
-      sayLastSweep(last, onProgress);
+      sayLastSweep(last, onProgress, false);
       printTrials(plan, trials);
       process.stdout.write(
         `\n${plan.sweep_id}: ${describeSize(plan)}, ${describeRemaining(remaining)}\n` +

@@ -202,7 +202,7 @@ async function checkAndSubmit(
   }
   // A command's trial is named by its flags, which differ from trial to trial.
   if (request.config.file !== null && !options.json && request.stored === undefined)
-    sayLastSweep(await compareWithLast(root, plan), onProgress);
+    sayLastSweep(await compareWithLast(root, plan, request.asked), onProgress, true);
   onSubmit(plan.sweep_id);
   // One after the other: a second start must find the sweep of the first, not replace its plan.
   const how = await withLock(

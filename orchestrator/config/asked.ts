@@ -2,6 +2,7 @@
 import type { Asked, Extension } from '../sweep/types';
 import { readText } from '../tables/text';
 import { loadSweepText, sweepConfigFrom } from './load';
+import { readYaml } from './read-yaml';
 import type { SweepConfig } from './sweep-config';
 import { findSweepFile, nameAfter } from './sweep-file';
 
@@ -29,4 +30,19 @@ export function configFromAsked(
   return file === null
     ? sweepConfigFrom(name, settings, extensions)
     : loadSweepText(file.path, file.text, { profile, overrides: settings, extensions });
+}
+
+/** The lines of compare of the file that was asked for, as they are written. */
+export function listWrittenLines({ file, profile }: Asked): object[] {
+  if (file === null) return [];
+  const { content } = readYaml(file.path, file.text);
+  const { compare, profiles = {} } = content as Written;
+  const written = (profile === null ? undefined : profiles[profile]?.compare) ?? compare ?? [];
+  return [written].flat();
+}
+
+/** Of a file that has passed the schema. */
+interface Written {
+  compare?: object | object[];
+  profiles?: Record<string, { compare?: object | object[] }>;
 }

@@ -143,7 +143,10 @@ export class SweepResults {
         const stamp = stampFile(path);
         if (stamp === null) break;
         if (stamp === known.get(part)?.stamp) continue;
-        known.set(part, { stamp, progress: await readJson<CohortProgress>(path) });
+        const progress = await readJson<CohortProgress>(path);
+        // An earlier run may have had other trials under this cohort's id.
+        const isOf = progress?.trials?.every((trial) => trials.includes(trial)) ?? true;
+        known.set(part, { stamp, progress: isOf ? progress : null });
         this.cohorts.set(id, known);
         for (const trial of trials) changed.add(trial);
       }

@@ -53,13 +53,20 @@ test('start says what was edited since, plan what is done already', async () => 
   expect(more).toMatch(
     new RegExp(`last sweep ${sweep} of this name: seeds 1, 2 → 1, 2, 3, 4$`, 'm'),
   );
+  expect(more).toMatch(/`start` makes a new sweep of it; to add it to that one: `/);
   const { done, estimated_seconds, last_sweep, warnings } = JSON.parse(
     await say('plan', '--sweep', './s.yaml', '--seeds', '1-4', '--json'),
   ) as Record<string, unknown>;
+  const command = `sa-orch extend ${sweep} --seeds 3,4`;
   expect({ done, last_sweep }).toEqual({
     done: 2,
-    last_sweep: { sweep_id: sweep, differences: ['seeds 1, 2 → 1, 2, 3, 4'] },
+    last_sweep: {
+      ...{ sweep_id: sweep, differences: ['seeds 1, 2 → 1, 2, 3, 4'] },
+      extend: command,
+    },
   });
+  const dry = await say(...command.split(' ').slice(1), '--dry-run');
+  expect(dry).toMatch(/^· to run +2 new trials in 1 cohort, about \d+ s of training$/m);
   expect(estimated_seconds).toBeGreaterThan(0);
   expect(warnings).toEqual([expect.stringContaining(SAME_FILE)]);
 

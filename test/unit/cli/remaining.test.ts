@@ -6,9 +6,12 @@ import { countRemaining } from '../../../orchestrator/cli/remaining';
 import { describeSize } from '../../../orchestrator/cli/request';
 import { writePlan } from '../../../orchestrator/store/plan-store';
 import { writeResult } from '../../../orchestrator/store/sweep-store';
-import type { Plan, TrialResult } from '../../../orchestrator/sweep/types';
+import type { Asked, Plan, TrialResult } from '../../../orchestrator/sweep/types';
 import { buildPlan, buildResult } from '../support/results';
 import { searchPlan } from '../support/search-plan';
+
+/** Of a sweep whose start wrote nothing down, none of this is looked at. */
+const ASKED: Asked = { format: 1, name: 'glue', file: null, profile: null, settings: {} };
 
 let root: string;
 beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'sa-orch-remaining-'))));
@@ -35,7 +38,7 @@ describe('what is left of a sweep', () => {
       ...{ done: 0, failed: 0, stopped: 0, left: 9 },
       seconds: null,
     });
-    expect(await compareWithLast(root, plan)).toBeNull();
+    expect(await compareWithLast(root, plan, ASKED)).toBeNull();
     expect(existsSync(root)).toBe(false);
   });
 
@@ -96,7 +99,7 @@ describe('the last sweep of a name', () => {
 
   test('is compared with a changed one', async () => {
     await write(plan, 1000);
-    expect(await compareWithLast(root, changed)).toEqual({
+    expect(await compareWithLast(root, changed, ASKED)).toEqual({
       sweep_id: plan.sweep_id,
       differences: ['train.steps 52 → 90'],
     });
@@ -105,15 +108,15 @@ describe('the last sweep of a name', () => {
   test('is the one that was started last, and not compared with itself', async () => {
     await write(plan, 2000);
     await write(changed, 1000);
-    expect(await compareWithLast(root, plan)).toBeNull();
-    expect(await compareWithLast(root, changed)).toMatchObject({ sweep_id: plan.sweep_id });
+    expect(await compareWithLast(root, plan, ASKED)).toBeNull();
+    expect(await compareWithLast(root, changed, ASKED)).toMatchObject({ sweep_id: plan.sweep_id });
   });
 
   test('has exactly this name', async () => {
     const named = (name: string) => ({ ...plan, name, sweep_id: `${name}-12345678` });
     await write(named('glue-own'), 1000);
     await write(named('glu'), 2000);
-    expect(await compareWithLast(root, changed)).toBeNull();
+    expect(await compareWithLast(root, changed, ASKED)).toBeNull();
   });
 
   test('is of no account if it cannot be read', async () => {
@@ -121,7 +124,7 @@ describe('the last sweep of a name', () => {
     mkdirSync(folder, { recursive: true });
     for (const text of ['{"format": 2}', '{"form']) {
       writeFileSync(join(folder, 'plan.json'), text);
-      expect(await compareWithLast(root, changed)).toBeNull();
+      expect(await compareWithLast(root, changed, ASKED)).toBeNull();
     }
   });
 });

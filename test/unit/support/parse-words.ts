@@ -1,13 +1,16 @@
 /** Command lines as texts print them. */
 import type { Command } from 'commander';
 import { cleanCommand } from '../../../orchestrator/cli/clean';
+import { cancelCommand } from '../../../orchestrator/cli/control';
 import { doctorCommand } from '../../../orchestrator/cli/doctor';
 import { exportCommand } from '../../../orchestrator/cli/export';
+import { extendCommand } from '../../../orchestrator/cli/extend';
 import { logsCommand } from '../../../orchestrator/cli/logs';
 import { normalizeFlags } from '../../../orchestrator/cli/options';
 import { planCommand } from '../../../orchestrator/cli/plan';
 import { predictCommand } from '../../../orchestrator/cli/predict';
 import { reportCommand } from '../../../orchestrator/cli/report';
+import { retryCommand } from '../../../orchestrator/cli/retry';
 import { runCommand } from '../../../orchestrator/cli/run';
 import { scoreCommand } from '../../../orchestrator/cli/score';
 import { startCommand } from '../../../orchestrator/cli/start';
@@ -17,13 +20,16 @@ import { watchCommand } from '../../../orchestrator/cli/watch';
 import { workerCommand } from '../../../orchestrator/cli/worker';
 
 const COMMANDS = [
+  cancelCommand,
   cleanCommand,
   doctorCommand,
   exportCommand,
+  extendCommand,
   logsCommand,
   planCommand,
   predictCommand,
   reportCommand,
+  retryCommand,
   runCommand,
   scoreCommand,
   startCommand,
@@ -40,8 +46,8 @@ const COMMANDS = [
 export function listCommands(text: string): string[][] {
   return [...text.replaceAll(/\\\n[# ]*/g, '').matchAll(/(?<!-n )\bsa-orch ([a-z].*)$/gm)].map(
     ([, words]) =>
-      [...words!.split(/\s#|;/)[0]!.matchAll(/"[^"]*"|\S+/g)].map(([word]) =>
-        word.replaceAll('"', ''),
+      [...words!.split(/\s#|;/)[0]!.matchAll(/"[^"]*"|'[^']*'|\S+/g)].map(([word]) =>
+        word.replaceAll(/["']/g, ''),
       ),
   );
 }
