@@ -21,7 +21,7 @@ import {
   type Failed,
   type Mode,
 } from './messages';
-import { findCommonFailure } from './failure-budget';
+import { cameToNothing, findCommonFailure } from './failure-budget';
 import { findTrainerFault, runPart, type PartEnd, type PartOf } from './part';
 import { placedSignal, type Release } from './pool-messages';
 
@@ -218,11 +218,15 @@ function describeEnd(
 function sumUp(outcomes: readonly CohortOutcome[]): CohortOutcome {
   const count = (which: 'done' | 'failed' | 'cancelled') =>
     outcomes.reduce((sum, outcome) => sum + outcome[which], 0);
-  const sum = { done: count('done'), failed: count('failed'), cancelled: count('cancelled') };
+  const measured = outcomes.reduce((all, outcome) => all + (outcome.measured ?? 0), 0);
+  const sum = {
+    ...{ done: count('done'), failed: count('failed'), cancelled: count('cancelled') },
+    ...(measured > 0 && { measured }),
+  };
   const failures = outcomes.filter(({ failed }) => failed > 0).map((outcome) => outcome.failure);
   // One for which all parts failed, and which is no trial's own.
   const failure =
-    sum.done === 0 && failures.every((each) => each !== undefined)
+    cameToNothing(sum) && failures.every((each) => each !== undefined)
       ? findCommonFailure(failures)
       : undefined;
   return failure ? { ...sum, failure } : sum;

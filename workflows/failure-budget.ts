@@ -17,8 +17,9 @@ export class FailureBudget {
     return this.message;
   }
 
-  note({ done, failure }: Pick<CohortOutcome, 'done' | 'failure'>): void {
-    if (done > 0) this.failures.clear();
+  note(outcome: Pick<CohortOutcome, 'done' | 'measured' | 'failure'>): void {
+    const { failure } = outcome;
+    if (!cameToNothing(outcome)) this.failures.clear();
     if (!failure) return;
     const kind = describeKind(failure);
     const count = (this.failures.get(kind) ?? 0) + 1;
@@ -29,6 +30,12 @@ export class FailureBudget {
     }
   }
 }
+
+/** Whether no trial got as far as it was to. */
+export const cameToNothing = ({
+  done,
+  measured = 0,
+}: Pick<CohortOutcome, 'done' | 'measured'>): boolean => done + measured === 0;
 
 /**
  * What broke all of these trials, which came to nothing; undefined if they failed for different

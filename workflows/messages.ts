@@ -116,6 +116,8 @@ export interface CohortOutcome {
   done: number;
   failed: number;
   cancelled: number;
+  /** Trials that were measured in the middle of their training; absent for none. */
+  measured?: number;
   /** Set if no trial came to a result, and all for this one reason, which is none of their own. */
   failure?: Failed;
 }

@@ -114,6 +114,11 @@ export class SweepChanges {
       status.failed -= forgotten.failed;
       status.cancelled -= forgotten.cancelled;
       for (const trial of trials) this.missing.delete(trial);
+      for (const [id, some] of this.dropped)
+        this.dropped.set(
+          id,
+          some.filter((trial) => !trials.includes(trial)),
+        );
       this.sweep.runAgain(forgotten.cohorts);
       const { left, after } = forgotten;
       return left.length === 0 ? [] : [{ kind: 'retry', trials: left, after }];

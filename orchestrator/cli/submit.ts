@@ -189,7 +189,7 @@ async function changeIfOpen(
   client: Client,
   root: string,
   sweepId: string,
-  { extension, retry, taskQueue, isOtherBuild }: SubmitOptions,
+  { extension, retry, taskQueue, isOtherBuild, onProgress }: SubmitOptions,
 ): Promise<Submitted | null> {
   if ((extension === undefined && !retry.isAsked) || !hasPlan(root, sweepId)) return null;
   const { state } = await workflowState(client, sweepId);
@@ -212,21 +212,28 @@ async function changeIfOpen(
   const again = results.filter(
     (each) => ['failed', 'cancelled'].includes(each.status) && retry.isFor(each),
   );
-  const trials = again.map(({ trial_id }) => trial_id);
-  refuseDecided(plan, trials);
-  if (trials.length === 0) return null;
+  const all = again.map(({ trial_id }) => trial_id);
+  const decided = listDecided(plan);
+  const trials = all.filter((id) => !decided.has(id));
+  if (all.length === 0) return null;
+  if (trials.length === 0) refuseDecided(sweepId, all[0]!);
+  if (trials.length < all.length) {
+    const left = plural(all.length - trials.length, 'failed trial');
+    onProgress('!', 'retry', `${left} of the search left out, because their choice is made`);
+  }
   const isAccepted = await requestChange(client, sweepId, { kind: 'retry', trials });
   return isAccepted ? { state: 'retried', isPaused, plan } : null;
 }
 
 /** While a sweep runs, its comparison goes by the choices that are made. */
-function refuseDecided(plan: Plan, trials: readonly string[]): void {
+function listDecided(plan: Plan): Set<string> {
   const undecided = new Set(listUndecided(plan));
-  const searched = new Set(listSearchTrials(plan));
-  const decided = trials.find((id) => searched.has(id) && !undecided.has(id));
-  if (decided === undefined) return;
+  return new Set(listSearchTrials(plan).filter((id) => !undecided.has(id)));
+}
+
+function refuseDecided(sweepId: string, trial: string): never {
   throw new UserError(
-    `${decided} is of a search, and its choice is made: while ${plan.sweep_id} runs, it stays so`,
+    `${trial} is of a search, and its choice is made: while ${sweepId} runs, it stays so`,
     2,
     'Give the same command again once the sweep has ended: the choice is then made again.',
   );

@@ -3,15 +3,16 @@
  * different pruners with the same task, adapter, sparsity and seed. Kept in the sweep's
  * overlaps.jsonl, so that each pair is measured once.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { writeDurably } from '../../common/durable-files';
+import { ConfigError } from '../base/errors';
 import { groupBy } from '../base/group-by';
-import { readSafetensors } from '../datasets/safetensors';
+import { readSafetensors, type Tensor } from '../datasets/safetensors';
 import { readIfThere } from '../store/read-files';
-import { sweepDir, trialDir } from '../store/sweep-store';
+import { findMasks, sweepDir } from '../store/sweep-store';
 import { canonicalJson } from '../sweep/canonical';
+import { heldOutDigests } from '../sweep/lookup';
 import type { Plan, Trial } from '../sweep/types';
 
 /** Of more seeds, the first are paired: their pairs say as much, and are not a square of many. */
@@ -19,8 +20,11 @@ const SEEDS = 10;
 
 export const OVERLAPS_FILE = 'overlaps.jsonl';
 
+const FORMAT: Overlap['format'] = 1;
+
 /** Two masks. */
 export interface Overlap {
+  format: 1;
   /** What differs between the two trials. */
   between: 'seeds' | 'pruners';
   first: string;
@@ -45,10 +49,7 @@ export async function measureOverlaps(
 ): Promise<Overlap[]> {
   const path = join(sweepDir(root, plan.sweep_id), OVERLAPS_FILE);
   const text = (await readIfThere(path)) ?? '';
-  const lines = text.split('\n').filter((line) => line !== '');
-  const known = new Map(
-    lines.map((line) => JSON.parse(line) as Overlap).map((each) => [nameOf(each), each]),
-  );
+  const known = new Map(readLines(text).map((each) => [nameOf(each), each]));
   const found: Overlap[] = [];
   for (const pairs of listGroups(plan, done)) {
     const masks = new Map<string, PackedMask | null>();
@@ -65,13 +66,29 @@ export async function measureOverlaps(
   return found;
 }
 
+/** Lines that cannot be read, or are of an earlier version, are measured again. */
+const readLines = (text: string): Overlap[] =>
+  text.split('\n').flatMap((line) => {
+    try {
+      const overlap = JSON.parse(line) as Overlap;
+      return (overlap.format as number) === FORMAT ? [overlap] : [];
+    } catch (error) {
+      if (error instanceof SyntaxError) return [];
+      throw error;
+    }
+  });
+
 type Pair = Pick<Overlap, 'between' | 'first' | 'second'>;
 
 const nameOf = ({ first, second }: Pair) => `${first} ${second}`;
 
 /** The pairs to measure, by whose masks are in memory together: of a row, or of a seed. */
-function listGroups({ trials }: Plan, done: ReadonlySet<string>): Pair[][] {
-  const pruned = trials.filter(({ id, prune }) => prune.pruner !== 'none' && done.has(id));
+function listGroups(plan: Plan, done: ReadonlySet<string>): Pair[][] {
+  // Those of a search are no rows of the report.
+  const heldOut = heldOutDigests(plan);
+  const pruned = plan.trials.filter(
+    ({ id, dataset, prune }) => prune.pruner !== 'none' && done.has(id) && !heldOut.has(dataset),
+  );
   const alike = groupBy(pruned, ({ dataset, adapter, prune: { sparsity } }) =>
     canonicalJson({ dataset, adapter, sparsity }),
   );
@@ -114,7 +131,7 @@ function measurePair(
   masks: Map<string, PackedMask | null>,
 ): Overlap | null {
   const [a, b] = [pair.first, pair.second].map((id) => {
-    if (!masks.has(id)) masks.set(id, packMask(join(trialDir(root, id), 'masks.safetensors')));
+    if (!masks.has(id)) masks.set(id, packMask(findMasks(root, id)));
     return masks.get(id)!;
   });
   if (!a || !b || a.layout !== b.layout) return null;
@@ -124,15 +141,22 @@ function measurePair(
   const random = (a.kept * b.kept) / a.of;
   const round = (value: number) => Number(value.toPrecision(6));
   return {
+    format: FORMAT,
     ...pair,
     jaccard: either === 0 ? null : round(both / either),
     by_chance: either === 0 ? null : round(random / (a.kept + b.kept - random)),
   };
 }
 
+/** null if the file is missing or broken: the results stand without it. */
 function packMask(path: string): PackedMask | null {
-  if (!existsSync(path)) return null;
-  const tensors = [...readSafetensors(path)].sort(([a], [b]) => (a < b ? -1 : 1));
+  let tensors: [string, Tensor][];
+  try {
+    tensors = [...readSafetensors(path)].sort(([a], [b]) => (a < b ? -1 : 1));
+  } catch (error) {
+    if (error instanceof ConfigError) return null;
+    throw error;
+  }
   const of = tensors.reduce((sum, [, { data }]) => sum + data.length, 0);
   const words = new Uint32Array(Math.ceil(of / 32));
   let [at, kept] = [0, 0];

@@ -2,14 +2,13 @@
  * The diagnostics of a sweep's finished trials. A finished trial never changes, so they are made
  * once from its files, kept beside them, and read once.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { writeDurably } from '../../common/durable-files';
 import { ConfigError } from '../base/errors';
 import { readSafetensors } from '../datasets/safetensors';
 import { readJson } from '../store/read-files';
-import { trialDir } from '../store/sweep-store';
+import { findMasks, trialDir } from '../store/sweep-store';
 import { findDataset, findTrial } from '../sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../sweep/types';
 import { countConfusions } from '../tasks/evaluate';
@@ -18,6 +17,8 @@ import { describeMask } from './masks';
 import type { TrialDiagnostics } from './types';
 
 export const DIAGNOSTICS_FILE = 'diagnostics.json';
+/** 2: masks of pruning during training are the last ones. */
+const FORMAT: TrialDiagnostics['format'] = 2;
 
 /** Between two looks at a clock, or turns for others: they take milliseconds each. */
 const AT_ONCE = 8;
@@ -54,32 +55,52 @@ export class SweepDiagnostics {
 
 async function openDiagnostics(root: string, plan: Plan, trial: Trial): Promise<TrialDiagnostics> {
   const path = join(trialDir(root, trial.id), DIAGNOSTICS_FILE);
-  const kept = await readJson<TrialDiagnostics>(path);
-  if (kept?.format === 1) return kept;
-  const made = await makeDiagnostics(root, plan, trial);
-  await writeDurably(path, `${JSON.stringify(made)}\n`);
+  // What cannot be read is made again.
+  const kept = await orElse(() => readJson<TrialDiagnostics>(path), null);
+  if (kept?.format === FORMAT) return kept;
+  const { made, isWhole } = await makeDiagnostics(root, plan, trial);
+  if (isWhole) await writeDurably(path, `${JSON.stringify(made)}\n`);
   return made;
 }
 
-async function makeDiagnostics(root: string, plan: Plan, trial: Trial): Promise<TrialDiagnostics> {
+/**
+ * Files of a finished trial may have been removed or damaged since: its result stands without them,
+ * and what they would have told is looked for again the next time.
+ */
+async function makeDiagnostics(
+  root: string,
+  plan: Plan,
+  trial: Trial,
+): Promise<{ made: TrialDiagnostics; isWhole: boolean }> {
   const { metrics } = findDataset(plan, trial.dataset);
-  const masks = join(trialDir(root, trial.id), 'masks.safetensors');
-  const isPruned = trial.prune.pruner !== 'none' && existsSync(masks);
-  return {
-    format: 1,
+  const masks = findMasks(root, trial.id);
+  let isWhole = true;
+  const leaveOut = <Value>(make: () => Value | Promise<Value>, otherwise: Value) =>
+    orElse(make, otherwise, () => (isWhole = false));
+  const made: TrialDiagnostics = {
+    format: FORMAT,
     trial_id: trial.id,
-    confusions: leaveOut(() => countConfusions(root, plan, trial), []),
-    curves: await readCurves(root, trial.id, ['loss', ...metrics]),
-    mask: isPruned ? leaveOut(() => describeMask(readSafetensors(masks)), null) : null,
+    confusions: await leaveOut(() => countConfusions(root, plan, trial), []),
+    curves: await leaveOut(() => readCurves(root, trial.id, ['loss', ...metrics]), {}),
+    mask:
+      trial.prune.pruner === 'none'
+        ? null
+        : await leaveOut(() => describeMask(readSafetensors(masks)), null),
   };
+  return { made, isWhole };
 }
 
-/** Files of a finished trial may have been removed since: its result stands without them. */
-function leaveOut<Value>(make: () => Value, otherwise: Value): Value {
+/** What a file that is missing or broken gives instead. */
+async function orElse<Value>(
+  read: () => Value | Promise<Value>,
+  otherwise: Value,
+  note: () => void = () => undefined,
+): Promise<Value> {
   try {
-    return make();
+    return await read();
   } catch (error) {
-    if (error instanceof ConfigError) return otherwise;
-    throw error;
+    if (!(error instanceof ConfigError || error instanceof SyntaxError)) throw error;
+    note();
+    return otherwise;
   }
 }

@@ -2,7 +2,7 @@
 import type { Confusion } from '../tasks/family';
 
 export interface TrialDiagnostics {
-  format: 1;
+  format: 2;
   trial_id: string;
   /** By split; empty without classes, or if the predictions are no longer there. */
   confusions: Confusion[];

@@ -1,12 +1,11 @@
 /** Reads all that an export needs to know of a finished trial. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tensor } from '../../common/safetensors';
 import { ConfigError, UserError } from '../base/errors';
 import { readSafetensors } from '../datasets/safetensors';
 import { readPlan } from '../store/plan-store';
 import { readJson } from '../store/read-files';
-import { listSweeps, readDoneResult, trialDir } from '../store/sweep-store';
+import { findMasks, listSweeps, readDoneResult, trialDir } from '../store/sweep-store';
 import { canonicalJson } from '../sweep/canonical';
 import { findDataset, findTrial } from '../sweep/lookup';
 import type { Plan, PlannedBackbone, PlannedDataset, Trial, TrialResult } from '../sweep/types';
@@ -66,14 +65,13 @@ export async function readTrained(finished: FinishedTrial): Promise<TrainedTrial
   const folder = trialDir(root, trial.id);
   const adapter = join(folder, 'adapter');
   const config = await readJson<Record<string, unknown>>(join(adapter, 'adapter_config.json'));
-  const duringTraining = join(adapter, 'masks.safetensors');
   const results = await Promise.all(
     listSiblings(plan, trial).map(({ id }) => readDoneResult(root, id)),
   );
   return {
     ...finished,
     weights: readWeights(join(adapter, 'adapter_model.safetensors')),
-    masksFile: existsSync(duringTraining) ? duringTraining : join(folder, 'masks.safetensors'),
+    masksFile: findMasks(root, trial.id),
     config: config ?? {},
     siblings: results.filter((result) => result !== null),
   };

@@ -76,8 +76,8 @@ export function listSearch({ task, metric, held_out: held, ...search }: SearchMe
 function listRungs({ rungs, keep }: StopEarly): string {
   return (
     `after ${rungs.map(formatPercent).join(' and ')} of their training, ${formatPercent(keep)} ` +
-    'of the values that are left (rounded up) go on, those with the highest mean there; the last ' +
-    'one is chosen without being trained to its end (successive halving, Jamieson and Talwalkar ' +
-    '2016)'
+    'of the values that are left (rounded up, and all that equal the last of them) go on, those ' +
+    'with the highest mean there; the values that are left then are trained to their end, but a ' +
+    'single one is chosen at once (successive halving, Jamieson and Talwalkar 2016)'
   );
 }

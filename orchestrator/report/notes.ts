@@ -147,8 +147,8 @@ function loraNotes(rows: readonly RowSummary[]): Note[] {
   const factor = ({ lora_scale: scales = [] }: RowSummary) => scales.map(formatValue).join('/');
   if (new Set(scaled.map(factor)).size < 2) return [];
   const text =
-    'rows differ in LoRA’s factor lora_alpha / rank, because lora_alpha stays as it is when the ' +
-    'rank changes (Hu et al. 2022); it acts like the learning rate:';
+    'rows differ in LoRA’s factor lora_alpha / rank, which acts like the learning rate; of two ' +
+    'ranks with one lora_alpha it differs, too (Hu et al. 2022):';
   return [{ text, items: scaled.map((row) => `${rowTitle(row)}: ${factor(row)}`) }];
 }
 

@@ -72,6 +72,16 @@ export const sweepDir = (root: string, sweepId: string) =>
 export const trialDir = (root: string, trialId: string) =>
   join(root, 'trials', nameFile('trialId', trialId));
 
+/**
+ * The file of a finished trial's masks. One that was pruned while it trained has its last ones
+ * beside its adapter; those that it began with are all ones.
+ */
+export function findMasks(root: string, trialId: string): string {
+  const duringTraining = join(trialDir(root, trialId), 'adapter', 'masks.safetensors');
+  if (existsSync(duringTraining)) return duringTraining;
+  return join(trialDir(root, trialId), 'masks.safetensors');
+}
+
 /** Ids of all sweeps that have a plan, in alphabetical order. */
 export async function listSweeps(root: string): Promise<string[]> {
   const names = await readdir(join(root, 'sweeps')).catch(() => []);

@@ -141,12 +141,15 @@ function decideChoice(
   const isFinished = (index: number) => candidates[index]!.trials.some((id) => !atRung.has(id));
   const sound = active.filter((index) => tried[index]!.failed.length === 0);
   const finished = sound.filter(isFinished);
-  if (sound.length > 0 && finished.length === sound.length)
-    return { ...choice, chosen: chooseBest(atEnd, active) };
+  const isAtEnd = (index: number) => candidates[index]!.trials.every(isThere);
+  if (sound.length > 0 && finished.length === sound.length && sound.every(isAtEnd))
+    return { ...choice, went_on: [...decided, sound], chosen: chooseBest(atEnd, sound) };
   const left = Math.max(countKept(stopEarly, active.length) - finished.length, 0);
   const compared = sound.filter((index) => !isFinished(index));
   const means = new Map(compared.map((index) => [index, averageValues(tried[index]!)]));
-  const least = [...means.values()].sort((a, b) => b - a)[left - 1] ?? Infinity;
+  const ranked = [...means.values()].sort((a, b) => b - a);
+  // If more have failed than are to be stopped, all others go on.
+  const least = ranked[Math.min(left, ranked.length) - 1] ?? Infinity;
   const kept = sound.filter((index) => isFinished(index) || means.get(index)! >= least);
   const isMade = kept.length <= 1;
   return {

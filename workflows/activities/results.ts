@@ -24,7 +24,7 @@ import {
 import { findCohort, findDataset, findTrial } from '../../orchestrator/sweep/lookup';
 import type { Plan, Trial, TrialResult } from '../../orchestrator/sweep/types';
 import { packageVersion } from '../../common/package';
-import { findCommonFailure } from '../failure-budget';
+import { cameToNothing, findCommonFailure } from '../failure-budget';
 import type { CohortOutcome, Failed } from '../messages';
 import { beatDuring } from './heartbeat';
 import { takeTurns } from './turns';
@@ -86,7 +86,8 @@ export async function evaluateTrials(
         else await writeResult(setup.root, plan.sweep_id, result);
       }
       // One that is measured in the middle of its training has no outcome yet.
-      if (result.status !== 'stopped') outcome[result.status]++;
+      if (result.status === 'stopped') outcome.measured = (outcome.measured ?? 0) + 1;
+      else outcome[result.status]++;
     } catch (error) {
       // The trials behind it need not wait for the next attempt.
       passing.push(error);
@@ -95,7 +96,7 @@ export async function evaluateTrials(
   // After the results, because whoever sees it change looks for them.
   await writeProgress(setup.root, input.sweepId, endedProgress(input));
   if (passing.length > 0) throw passing[0];
-  const failure = outcome.done === 0 ? findCommonFailure(failures) : undefined;
+  const failure = cameToNothing(outcome) ? findCommonFailure(failures) : undefined;
   return failure ? { ...outcome, failure } : outcome;
 }
 

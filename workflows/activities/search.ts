@@ -1,5 +1,4 @@
 /** Makes the choices of a sweep's search, and writes the plan with what follows from them. */
-import { ConfigError } from '../../orchestrator/base/errors';
 import { readDecided } from '../../orchestrator/store/decided-plan';
 import { readPlan, writePlan } from '../../orchestrator/store/plan-store';
 import { writeStopped } from '../../orchestrator/store/rung-results';
@@ -18,9 +17,8 @@ export interface Decided {
 
 /**
  * Writes the plan that follows, and the outcomes of the trials that are stopped. The same at every
- * attempt, because results do not change.
- *
- * @throws ConfigError if a trial of the search has no result
+ * attempt, because results do not change. If a trial of the search has no result, nothing follows,
+ * and the digest is that of the plan as it was.
  */
 export function decideChoices(
   setup: WorkerSetup,
@@ -30,10 +28,6 @@ export function decideChoices(
     // What an earlier attempt has written follows from this plan, and stays as it is.
     const decided = await readDecided(setup.root, await readPlan(setup.root, sweepId, planDigest));
     const writtenDigest = await writePlan(setup.root, decided);
-    if (writtenDigest === planDigest) {
-      const message = 'a trial of the search has no result, although all have ended; start again';
-      throw new ConfigError({ where: sweepId, message });
-    }
     await writeStopped(setup.root, decided);
     return {
       planDigest: writtenDigest,

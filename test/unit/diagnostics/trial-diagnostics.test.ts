@@ -66,7 +66,7 @@ test('a trial tells which classes it confuses, its loss, and what its mask keeps
   writeTrial(snip, MASKS);
   const found = (await diagnose(plan, [snip])).get(snip.id)!;
   expect(found).toEqual({
-    format: 1,
+    format: 2,
     trial_id: snip.id,
     confusions: [
       {
@@ -115,6 +115,37 @@ test('lacks what is no longer there, and long curves are thinned', async () => {
   expect([curves.loss!.steps[0], curves.loss!.values[0]]).toEqual([10, 4.5]);
 });
 
+test('masks of pruning during training are the last ones, beside the adapter', async () => {
+  const plan = buildPlan();
+  const snip = plan.trials.find(({ prune }) => prune.pruner === 'snip')!;
+  writeLabels(plan);
+  const all = Object.entries(MASKS).map(([name, { shape }]) => [
+    name,
+    mask(shape, [0, 1, 2, 3, 4, 5]),
+  ]);
+  writeTrial(snip, Object.fromEntries(all) as Record<string, Tensor>);
+  place(`trials/${snip.id}/adapter`, 'masks.safetensors', encodeSafetensors(MASKS));
+  const found = (await diagnose(plan, [snip])).get(snip.id)!;
+  expect(found.mask!.units).toEqual({ 'layers.0.ffn': [2, 1, 2] });
+});
+
+test('broken files cost what they tell, not the report, and are read again later', async () => {
+  const plan = buildPlan();
+  const snip = plan.trials.find(({ prune }) => prune.pruner === 'snip')!;
+  writeLabels(plan);
+  writeTrial(snip, MASKS);
+  const folder = `trials/${snip.id}`;
+  for (const name of ['diagnostics.json', 'metrics.jsonl', 'masks.safetensors'])
+    place(folder, name, '{"half');
+  const broken = (await diagnose(plan, [snip])).get(snip.id)!;
+  expect([broken.curves, broken.mask]).toEqual([{}, null]);
+  expect(broken.confusions).toHaveLength(1);
+  writeTrial(snip, MASKS);
+  const mended = (await diagnose(plan, [snip])).get(snip.id)!;
+  expect(mended.mask).not.toBeNull();
+  expect(mended.curves).toHaveProperty('loss');
+});
+
 test('when time is over, the rest waits for the next report', async () => {
   const plan = buildPlan();
   const sweep = new SweepDiagnostics(root);
@@ -146,20 +177,27 @@ describe('how masks overlap', () => {
     const by_chance = Number((4 / 9 / (8 - 4 / 9)).toPrecision(6));
     expect(found).toEqual([
       {
-        between: 'seeds',
+        ...{ format: 1, between: 'seeds' },
         first: at('rand', 0.4, 1).id,
         second: at('rand', 0.4, 2).id,
         jaccard: 0.6,
         by_chance,
       },
       {
-        between: 'pruners',
+        ...{ format: 1, between: 'pruners' },
         first: at('rand', 0.4, 1).id,
         second: at('snip', 0.4, 1).id,
         jaccard: 1,
         by_chance,
       },
     ]);
+  });
+
+  test('is left out where a file is broken', async () => {
+    for (const trial of [at('rand', 0.4, 1), at('rand', 0.4, 2)]) writeTrial(trial, MASKS);
+    place(`trials/${at('rand', 0.4, 2).id}`, 'masks.safetensors', 'half');
+    place(`sweeps/${plan.sweep_id}`, 'overlaps.jsonl', '{"half\n');
+    expect(await measureOverlaps(root, plan, ids)).toEqual([]);
   });
 
   test('is measured once, and adds what is new', async () => {

@@ -16,7 +16,7 @@ function diagnose(plan: Plan, change: Partial<TrialDiagnostics> = {}) {
     plan.trials.map(({ id, seed, prune }): [string, TrialDiagnostics] => [
       id,
       {
-        format: 1,
+        format: 2,
         trial_id: id,
         confusions: [
           {
@@ -106,7 +106,10 @@ test('masks are told by layer and matrix, with units alive, and overlaps', () =>
   const plan = buildPlan();
   const [first, second] = plan.trials.filter(({ prune }) => prune.sparsity === 0.4);
   const { page } = render(plan, diagnose(plan), [
-    { between: 'seeds', first: first!.id, second: second!.id, jaccard: 0.5, by_chance: 0.43 },
+    {
+      ...{ format: 1, between: 'seeds', jaccard: 0.5, by_chance: 0.43 },
+      ...{ first: first!.id, second: second!.id },
+    },
   ]);
   expect(cellsAfter(page, 'snip 40 %, bottleneck 64, 3 masks')).toEqual([
     ['layer', 'ffn.down', 'ffn.up', 'density', 'units alive, passing of ffn'],

@@ -68,7 +68,9 @@ test('says at which rungs a search stops candidates, and how many go on', () => 
   const plan = searchPlan([1, 2, 3], { rungs: [0.25, 0.5], keep: 0.34 });
   expect(renderMarkdown(summarize(plan, [], {}))).toContain(
     '- search on mrpc stops early: after 25 % and 50 % of their training, 34 % of the values ' +
-      'that are left (rounded up) go on, those with the highest mean there; ',
+      'that are left (rounded up, and all that equal the last of them) go on, those with the ' +
+      'highest mean there; the values that are left then are trained to their end, but a single ' +
+      'one is chosen at once ',
   );
 });
 

@@ -61,8 +61,8 @@ test('LoRA rows of several ranks say that the factor of their updates differs, a
   const narrow = Math.min(...plan.trials.map(({ adapter }) => adapter.attention_bottleneck));
   expect(narrow).toBeLessThan(8);
   for (const text of [
-    '- rows differ in LoRA’s factor lora_alpha / rank, because lora_alpha stays as it is when ' +
-      'the rank changes (Hu et al. 2022)',
+    '- rows differ in LoRA’s factor lora_alpha / rank, which acts like the learning rate; of two ' +
+      'ranks with one lora_alpha it differs, too (Hu et al. 2022)',
     '  - dense, bottleneck 8: 2\n',
     `  - dense, bottleneck ${narrow}: ${16 / narrow}\n`,
   ])

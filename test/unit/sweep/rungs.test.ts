@@ -168,6 +168,36 @@ describe('a search with rungs', () => {
     expect(chosenIn(decideSearch(plan, all_failed, others)!)[0]).toBeNull();
   });
 
+  test('takes on all that is left if more have failed than are to be stopped', () => {
+    const measured = all(plan);
+    const dense = plan.search!.choices[0]!.candidates;
+    const broken = dense.slice(1).map(({ trials: [id] }) => id!);
+    const failed = broken.map((id): TrialResult => {
+      const result = measured.get(id)!;
+      measured.delete(id);
+      return { ...result, status: 'failed', metrics: {} };
+    });
+    const next = decideSearch(plan, failed, measured)!;
+    expect(wentOn(next)[0]).toEqual([[0]]);
+    expect(chosenIn(next)[0]).toBe(0);
+  });
+
+  test('does not decide by some of the seeds at their end', () => {
+    const measured = all(plan);
+    const { candidates } = plan.search!.choices[0]!;
+    // The first seed of each was trained by another sweep.
+    const results = candidates.map(({ trials: [id] }) => {
+      measured.delete(id!);
+      return measure(
+        plan.trials.find((trial) => trial.id === id)!,
+        2,
+      );
+    });
+    const next = decideSearch(plan, results, measured)!;
+    expect(wentOn(next)[0]).toEqual([[0, 1, 2, 3, 4]]);
+    expect(chosenIn(next)[0]).toBeUndefined();
+  });
+
   test('takes on what was trained to its end before, which has nothing to compare', () => {
     const measured = all(plan);
     const { candidates } = plan.search!.choices[0]!;
