@@ -125,7 +125,8 @@ describe('a file to a trainer', () => {
         { onBytes, signal: stop.signal },
       ),
     ).rejects.toThrow('stopped');
-    expect(trainer.files.has(DATA)).toBe(false);
+    // What was on its way may still arrive, but not all of it.
+    expect(trainer.files.get(DATA)?.length ?? 0).toBeLessThan(SIZE);
   });
 });
 
