@@ -19,6 +19,8 @@ export interface Added {
   /** Of them, how many are done by another sweep. */
   done: number;
   cohorts: number;
+  /** Trials that were stopped early and go on. */
+  stopped: number;
   /** Of training, as in Remaining. */
   estimated_seconds: number | null;
 }
@@ -48,11 +50,13 @@ export async function describeAdded(before: Plan, after: Plan, root: string): Pr
   const alone = { ...after, trials: added, cohorts: [], search: undefined };
   const { done, seconds } = await countRemaining(alone, root);
   const cohorts = after.cohorts.filter(({ trials }) => trials.some((id) => ids.has(id))).length;
-  return { rows, trials: added.length, done, cohorts, estimated_seconds: seconds };
+  const isLifted = before.search?.stop_early !== undefined && !after.search?.stop_early;
+  const { stopped } = isLifted ? await countRemaining(before, root) : { stopped: 0 };
+  return { rows, trials: added.length, done, cohorts, stopped, estimated_seconds: seconds };
 }
 
 export function sayAdded(
-  { rows, trials, done, cohorts, estimated_seconds }: Added,
+  { rows, trials, done, cohorts, stopped, estimated_seconds }: Added,
   extension: Extension,
   onProgress: OnProgress,
 ): void {
@@ -65,6 +69,9 @@ export function sayAdded(
       `${row}, ${adapter}: ${plural(seeds.length, 'trial')}, ${listSeeds(seeds)}`,
     );
   }
+  if (stopped > 0)
+    onProgress('·', 'search', `${plural(stopped, 'trial')} that stopped early to go on to the end`);
+  if (trials === 0) return;
   if (rows.length > LISTED) onProgress('·', '…', `${plural(rows.length - LISTED, 'further row')}`);
   const already = done > 0 ? [`${done} done already`] : [];
   const time =

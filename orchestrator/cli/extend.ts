@@ -1,5 +1,5 @@
 /** `sa-orch extend`: adds seeds or lines of compare to a sweep, which keeps its id. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { configFromAsked } from '../config/asked';
 import { planExtension } from '../config/extended-plan';
 import { readCompareLines } from '../config/extension';
@@ -21,11 +21,12 @@ import { printJson, progressLine, progressLineOnStderr, runAction } from './outp
 import { COHORT_SIZE } from './request';
 import { describeAdded, sayAdded } from './added-trials';
 import { addRunOptions, launch, type LaunchOptions } from './start';
-import { requestStored } from './stored-request';
+import { planStored, requestStored } from './stored-request';
 
 interface ExtendOptions extends LaunchOptions {
   seeds?: number[];
   compare?: string[];
+  rungs?: 'off';
   dryRun?: boolean;
 }
 
@@ -44,6 +45,13 @@ export function extendCommand(): Command {
       '--compare <line>',
       'a further line of compare, or a list of them, as in a sweep file; may be repeated',
       (text, before: string[] = []) => [...before, text],
+    )
+    .addOption(
+      new Option(
+        '--rungs <off>',
+        'train to their end the candidates that the search of an ended sweep has stopped early, ' +
+          'and choose anew',
+      ).choices(['off']),
     )
     .option('--dry-run', 'only show what would run')
     .addHelpText(
@@ -66,9 +74,11 @@ async function extend(word: string, options: ExtendOptions): Promise<void> {
   const asked = await readAsked(root, sweepId);
   const extension = findNew(readAsExtension(options), asked, stored, onProgress);
   if (extension === null) return sayUnchanged(sweepId, options, onProgress);
-  const after = planExtension(stored, asked, extension, COHORT_SIZE);
+  const after = extension.rungs
+    ? planStored(stored, asked, [...(stored.extended ?? []), extension])('float32')
+    : planExtension(stored, asked, extension, COHORT_SIZE);
   const added = await describeAdded(stored, after, root);
-  if (added.trials === 0) return sayUnchanged(sweepId, options, onProgress);
+  if (added.trials === 0 && added.stopped === 0) return sayUnchanged(sweepId, options, onProgress);
   sayAdded(added, extension, onProgress);
   if (options.dryRun) {
     if (options.json) printJson({ sweep_id: sweepId, state: 'dry run', added });
@@ -84,10 +94,13 @@ function sayUnchanged(sweepId: string, { json }: ExtendOptions, onProgress: OnPr
 }
 
 /** @throws UserError (exit 2) if nothing is to be added */
-function readAsExtension({ seeds = [], compare = [] }: ExtendOptions): Extension {
+function readAsExtension({ seeds = [], compare = [], rungs }: ExtendOptions): Extension {
+  if (rungs !== undefined && seeds.length + compare.length > 0)
+    throw new UserError('--rungs off is given alone: it makes choices anew', 2);
+  if (rungs !== undefined) return { rungs };
   if (seeds.length === 0 && compare.length === 0)
     throw new UserError(
-      'extend needs something to add: --seeds or --compare',
+      'extend needs something to add: --seeds, --compare or --rungs off',
       2,
       'For example `sa-orch extend glue-7f3a12cd --seeds 6,7`.',
     );
@@ -100,12 +113,13 @@ function readAsExtension({ seeds = [], compare = [] }: ExtendOptions): Extension
  * @throws UserError (exit 2) for seeds of its search
  */
 function findNew(
-  { seeds = [], compare = [] }: Extension,
+  { seeds = [], compare = [], rungs }: Extension,
   asked: Asked,
   { sweep_id, extended = [] }: Plan,
   onProgress: OnProgress,
 ): Extension | null {
   const config = configFromAsked(asked, extended);
+  if (rungs !== undefined) return config.search?.stop_early ? { rungs } : null;
   const ofSearch = seeds.filter((seed) => config.search?.seeds.includes(seed));
   if (ofSearch.length > 0)
     throw new UserError(

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
 import { askForFile, configFromAsked } from '../config/asked';
-import { planExtensions } from '../config/extended-plan';
+import { planExtended } from '../config/extended-plan';
 import { describeExtensions } from '../config/extension';
 import type { SweepConfig } from '../config/sweep-config';
 import { nameAfter } from '../config/sweep-file';
@@ -91,15 +91,13 @@ export async function planRequest(
   sayData(datasets, profileNote(config, profileReason), onProgress);
   const root = artifactRoot(options.root);
   const plan: PlanWith = (defaultPrecision, maxCohort = COHORT_SIZE, largestCohort) => {
-    const planned = planSweep(config, {
-      backbone,
-      datasets,
-      maxCohort,
+    const inputs = {
+      ...{ backbone, datasets, maxCohort, defaultPrecision, profileReason },
       ...(largestCohort === undefined ? {} : { largestCohort }),
-      defaultPrecision,
-      profileReason,
-    });
-    return planExtensions(planned, asked, readExtensions(root, planned.sweep_id), maxCohort);
+    };
+    const planned = planSweep(config, inputs);
+    const extensions = readExtensions(root, planned.sweep_id);
+    return extensions.length === 0 ? planned : planExtended(asked, extensions, inputs);
   };
   for (const warning of maskWarnings(plan('float32'))) onProgress('!', 'masks', warning);
   return plan;

@@ -1,6 +1,6 @@
 /** A request for a sweep that is there, made from what was asked for at its start. */
 import { configFromAsked } from '../config/asked';
-import { planExtensions } from '../config/extended-plan';
+import { planExtended } from '../config/extended-plan';
 import { UserError } from '../base/errors';
 import { planSweep } from '../sweep/plan';
 import { readPrecision } from '../sweep/precision';
@@ -21,14 +21,14 @@ export function requestStored(
 }
 
 /** Plans the sweep as if none of its choices was made. */
-function planStored(stored: Plan, asked: Asked, extensions: readonly Extension[]): PlanWith {
+export function planStored(stored: Plan, asked: Asked, extensions: readonly Extension[]): PlanWith {
   const { backbone, datasets, profile_reason: profileReason, sweep_id: id } = stored;
   const defaultPrecision = readPrecision(stored.trials[0]!);
   return (_, maxCohort = COHORT_SIZE, largestCohort = maxCohort) => {
     const sizes = { maxCohort, largestCohort };
     const inputs = { backbone, datasets, ...sizes, profileReason, defaultPrecision };
     const planned = planSweep(configFromAsked(asked), inputs);
-    if (planned.sweep_id === id) return planExtensions(planned, asked, extensions, maxCohort);
+    if (planned.sweep_id === id) return planExtended(asked, extensions, inputs);
     throw new UserError(
       `this version of sa-orch plans ${planned.sweep_id} from what was asked for ${id}`,
       2,

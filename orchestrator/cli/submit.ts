@@ -202,6 +202,12 @@ async function changeIfOpen(
       REPLACE_WORKER,
     );
   const isPaused = state === 'paused';
+  if (extension?.extension.rungs === 'off')
+    throw new UserError(
+      `${sweepId} is running, and its choices stay while it does`,
+      2,
+      'Give the same command again once it has ended: choices are then made anew.',
+    );
   if (extension !== undefined) {
     const extended = await extendOpen(client, root, sweepId, extension);
     return extended && { state: 'extended', isPaused, plan: extended };

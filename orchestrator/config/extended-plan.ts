@@ -48,14 +48,23 @@ export function planExtension(
   });
 }
 
-/** A plan with all that was added to the sweep, one after the other. */
-export const planExtensions = (
-  plan: Plan,
+/**
+ * A sweep with all that was added to it, one after the other, as if none of its choices was made.
+ * Whether its search stops early is decided for all of it.
+ */
+export function planExtended(
   asked: Asked,
   extensions: readonly Extension[],
-  maxCohort: number,
-): Plan =>
-  extensions.reduce(
-    (before, extension) => planExtension(before, asked, extension, maxCohort),
-    plan,
+  inputs: PlanInputs,
+): Plan {
+  const [lifted, added] = [extensions.filter(isLifting), extensions.filter((e) => !isLifting(e))];
+  const plan = planSweep(configFromAsked(asked, lifted), inputs);
+  if (extensions.length === 0) return plan;
+  const first = lifted.length > 0 ? { ...plan, extended: lifted } : plan;
+  return added.reduce(
+    (before, extension) => planExtension(before, asked, extension, inputs.maxCohort),
+    first,
   );
+}
+
+const isLifting = ({ rungs }: Extension): boolean => rungs === 'off';

@@ -34,5 +34,6 @@ export function describeExtensions(extensions: readonly Extension[]): string {
   const seeds = extensions.flatMap((extension) => extension.seeds ?? []);
   const lines = extensions.flatMap(({ compare = [] }) => compare.map(writeCompareLine));
   const ofSeeds = seeds.length === 0 ? [] : [`seeds ${seeds.join(', ')}`];
-  return [...ofSeeds, ...lines].join('; ');
+  const ofRungs = extensions.some(({ rungs }) => rungs === 'off') ? ['rungs off'] : [];
+  return [...ofSeeds, ...lines, ...ofRungs].join('; ');
 }

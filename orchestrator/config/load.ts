@@ -5,7 +5,7 @@ import { checkSearch } from './check-search';
 import { ConfigError, type Problem } from '../base/errors';
 import { findTasks } from './find-tasks';
 import { DEFAULT_COMPARE } from './defaults';
-import { addSettings, isWritten, mergeSettings } from './merge-settings';
+import { addSettings, isWritten, liftRungs, mergeSettings } from './merge-settings';
 import { describeIssues, type DocumentProblem } from './problems';
 import { readYaml } from './read-yaml';
 import { completeConfig, completeSearch } from './resolve';
@@ -99,7 +99,10 @@ function buildConfig(
   const over = checkTyped(given);
   settings = mergeSettings(settings, over);
   const lines = settings.compare?.length ?? DEFAULT_COMPARE.length;
-  settings = extensions.map(checkTyped).reduce(addSettings, settings);
+  for (const { rungs, ...added } of extensions) {
+    settings = addSettings(settings, checkTyped(added));
+    if (rungs === 'off') settings = liftRungs(settings);
+  }
   if (settings.tasks === undefined) {
     throw new ConfigError({
       where,

@@ -43,6 +43,14 @@ export function addSettings(
   };
 }
 
+/** Settings whose search trains every candidate to its end. */
+export function liftRungs({ search, ...rest }: SweepSettings): SweepSettings {
+  if (!search) return { ...rest, search };
+  const whole = { ...search };
+  delete whole.stop_early;
+  return { ...rest, search: whole };
+}
+
 function mergeFamilySettings(
   base: Record<string, unknown>,
   over: Record<string, unknown>,

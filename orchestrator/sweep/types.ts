@@ -353,6 +353,8 @@ export interface Extension {
   seeds?: number[];
   /** Lines of `compare` as they are written in a sweep file. */
   compare?: object[];
+  /** Its search stops no trial early, and those that it had stopped go on to their end. */
+  rungs?: 'off';
 }
 
 /**

@@ -1,4 +1,4 @@
-import { planExtension } from '../../../orchestrator/config/extended-plan';
+import { planExtended, planExtension } from '../../../orchestrator/config/extended-plan';
 import { configFromAsked } from '../../../orchestrator/config/asked';
 import { decideSearch } from '../../../orchestrator/sweep/search';
 import { planSweep } from '../../../orchestrator/sweep/plan';
@@ -70,6 +70,37 @@ describe('an extended plan', () => {
     expect(compared.map(({ seed }) => seed)).toEqual([1, 2, 3]);
     expect(compared.every(({ train }) => train.learning_rate === 0.01)).toBe(true);
     expect(second!.candidates.flatMap(({ trials }) => trials)).toHaveLength(2);
+  });
+
+  test('has the first rung for new candidates while others are at the next', () => {
+    const rungs = { search: { ...SEARCH.search, stop_early: { rungs: [0.25, 0.5], keep: 0.9 } } };
+    const plan = planned(rungs);
+    const measure = (each: Plan) =>
+      new Map(
+        each.trials.map((trial) => [
+          trial.id,
+          buildResult(each, trial, { accuracy: trial.train.learning_rate, f1: 0.5 }),
+        ]),
+      );
+    const later = decideSearch(plan, [], measure(plan))!;
+    const extended = extend(later, { compare: [SNIP] }, rungs);
+    expect(extended.cohorts.map((cohort) => cohort.until_step)).toEqual([5, 10, 5]);
+    const next = decideSearch(extended, [], measure(extended))!;
+    expect(next.search!.choices.map(({ went_on }) => went_on?.length)).toEqual([2, 1]);
+    expect(next.cohorts.slice(3).map(({ until_step }) => until_step)).toEqual([undefined, 10]);
+  });
+
+  test('trains every candidate to its end once the rungs are off, under the same id', () => {
+    const rungs = { search: { ...SEARCH.search, stop_early: { rungs: [0.5], keep: 0.5 } } };
+    const inputs = {
+      ...{ backbone: backbone(), datasets: DATASETS, maxCohort: 4 },
+      ...{ defaultPrecision: 'float32' as const, profileReason: null },
+    };
+    const whole = planExtended(asked(rungs), [{ seeds: [3] }, { rungs: 'off' }], inputs);
+    expect(whole.sweep_id).toBe(planned(rungs).sweep_id);
+    expect(whole.search).not.toHaveProperty('stop_early');
+    expect(whole.cohorts.every(({ until_step }) => until_step === undefined)).toBe(true);
+    expect(whole.extended).toEqual([{ rungs: 'off' }, { seeds: [3] }]);
   });
 
   test('is refused where what was asked for gives other trials', () => {
