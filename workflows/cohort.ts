@@ -216,9 +216,9 @@ function describeEnd(
 
 /** The parts' outcomes as one. */
 function sumUp(outcomes: readonly CohortOutcome[]): CohortOutcome {
-  const count = (which: 'done' | 'failed' | 'cancelled') =>
-    outcomes.reduce((sum, outcome) => sum + outcome[which], 0);
-  const measured = outcomes.reduce((all, outcome) => all + (outcome.measured ?? 0), 0);
+  const count = (which: 'done' | 'failed' | 'cancelled' | 'measured') =>
+    outcomes.reduce((sum, outcome) => sum + (outcome[which] ?? 0), 0);
+  const measured = count('measured');
   const sum = {
     ...{ done: count('done'), failed: count('failed'), cancelled: count('cancelled') },
     ...(measured > 0 && { measured }),

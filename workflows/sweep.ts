@@ -333,7 +333,6 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     status.mode === 'cancel' ||
     changes.missing.size > 0 ||
     Object.values(status.cohorts).includes('cancelled');
-  let isUndecided = false;
   queue = frugal ? await findUnfinished() : [...input.cohorts];
   for (;;) {
     await runCohorts(queue);
@@ -347,14 +346,14 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     const { planDigest } = plan;
     queue = await decide();
     // Trials that were cancelled, for example, say nothing of their values.
-    isUndecided = plan.planDigest === planDigest;
-    if (isUndecided) break;
+    if (plan.planDigest === planDigest) break;
   }
   changes.isEnding = true;
   if (budget.spent !== null && (hasSearch || Object.values(status.cohorts).includes('waiting')))
     status.stopped = budget.spent;
   else if (hasSearch && isCut()) status.stopped = 'cancelled during its search';
-  else if (isUndecided) status.stopped = 'a trial of its search has no result; start it again';
+  else if (hasSearch && !historyIsLong)
+    status.stopped = 'a trial of its search has no result; start it again';
   show(status.stopped === undefined ? 'ended' : 'stopped');
   await report.finish();
   await condition(allHandlersFinished);

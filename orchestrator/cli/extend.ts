@@ -10,17 +10,11 @@ import { readPlan } from '../store/plan-store';
 import type { Asked, Extension, Plan } from '../sweep/types';
 import { findSweep } from './find-place';
 import { listOpenIds } from './open-sweeps';
-import {
-  addJsonOption,
-  addPlacementOptions,
-  addPlaceOptions,
-  addServiceOptions,
-  parseSeeds,
-} from './options';
+import { parseSeeds } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
 import { COHORT_SIZE } from './request';
 import { describeAdded, sayAdded } from './added-trials';
-import { addRunOptions, launch, type LaunchOptions } from './start';
+import { addLaunchOptions, launch, type LaunchOptions } from './start';
 import { planStored, requestStored } from './stored-request';
 
 interface ExtendOptions extends LaunchOptions {
@@ -59,11 +53,8 @@ export function extendCommand(): Command {
       '\nExamples:\n  sa-orch extend glue-7f3a12cd --seeds 6,7\n' +
         "  sa-orch extend glue-7f3a12cd --compare '{ pruner: snip, sparsity: 0.6 }'",
     );
-  addRunOptions(command);
-  addPlacementOptions(command);
-  return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(
-    (word: string, options: ExtendOptions) =>
-      runAction(options.json === true, () => extend(word, options)),
+  return addLaunchOptions(command).action((word: string, options: ExtendOptions) =>
+    runAction(options.json === true, () => extend(word, options)),
   );
 }
 

@@ -5,6 +5,7 @@
 import { adapterLabel, adapterName } from '../sweep/adapters';
 import type { CohortProgress } from '../store/sweep-store';
 import { countTrials } from '../sweep/search';
+import { countTrainedRows } from '../sweep/trained-rows';
 import type { Cohort, Plan, Trial, TrialResult } from '../sweep/types';
 import { plural } from '../base/plural';
 
@@ -113,7 +114,7 @@ function countFinished(cohort: Cohort, results: ReadonlyMap<string, TrialResult>
 export function etaSeconds({ plan, results, progress }: Snapshot): number | null {
   let rows = 0;
   let rate = 0;
-  const training = new Map(plan.trials.map(({ id, train }) => [id, train]));
+  const planned = new Map(plan.trials.map((trial) => [trial.id, trial]));
   for (const { id: cohort, trials, until_step: step } of plan.cohorts) {
     const left = new Map(trials.map((id) => [id, 1]));
     for (const part of progress.get(cohort) ?? []) {
@@ -123,10 +124,8 @@ export function etaSeconds({ plan, results, progress }: Snapshot): number | null
       for (const id of part.trials ?? trials)
         left.set(id, trainingNow ? 1 - done / total : isTrained(work) ? 0 : 1);
     }
-    for (const [id, fraction] of left) {
-      const { total_steps, batch_size } = training.get(id)!;
-      if (!results.has(id)) rows += fraction * (step ?? total_steps) * batch_size;
-    }
+    for (const [id, fraction] of left)
+      if (!results.has(id)) rows += fraction * countTrainedRows(planned.get(id)!, step);
   }
   return rate > 0 ? rows / rate : null;
 }

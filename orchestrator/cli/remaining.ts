@@ -8,7 +8,8 @@ import { readDoneResult } from '../store/sweep-store';
 import { sum } from '../sweep/budget';
 import { expectTrained } from '../sweep/rungs';
 import { listOpenChoices, listSearchTrials } from '../sweep/search';
-import type { Plan, Trial, TrialResult } from '../sweep/types';
+import { countTrainedRows } from '../sweep/trained-rows';
+import type { Plan, TrialResult } from '../sweep/types';
 
 export interface Remaining {
   done: number;
@@ -47,7 +48,7 @@ export async function countRemaining(plan: Plan, root: string): Promise<Remainin
     ...plan.trials
       .filter(({ id }) => !['done', 'failed', 'stopped'].includes(ended.get(id) ?? ''))
       .map((trial): Left => {
-        const rows = (expected.get(trial.id) ?? 1) * countRows(trial);
+        const rows = (expected.get(trial.id) ?? 1) * countTrainedRows(trial);
         return { id: trial.id, task: trial.task, rows };
       }),
     ...listToChoose(plan),
@@ -77,13 +78,11 @@ function estimate(left: readonly Left[], speeds: ReadonlyMap<string, number>) {
   return { left: left.length, seconds };
 }
 
-const countRows = ({ train }: Trial) => train.total_steps * train.batch_size;
-
 /** Of each choice to be made, the trials of one candidate, as long as those of all on average. */
 function listToChoose(plan: Plan): Left[] {
   return listOpenChoices(plan).flatMap(({ candidates }) =>
     candidates[0]!.confirm.map(({ id, task }, i): Left => {
-      const rows = candidates.map(({ confirm }) => countRows(confirm[i]!));
+      const rows = candidates.map(({ confirm }) => countTrainedRows(confirm[i]!));
       return { id, task, rows: sum(rows) / rows.length };
     }),
   );

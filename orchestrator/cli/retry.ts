@@ -6,9 +6,8 @@ import { readAsked } from '../store/asked';
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { findTarget } from './find-target';
-import { addJsonOption, addPlacementOptions, addPlaceOptions, addServiceOptions } from './options';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
-import { addRunOptions, launch, type LaunchOptions } from './start';
+import { addLaunchOptions, launch, type LaunchOptions } from './start';
 import { requestStored } from './stored-request';
 
 interface RetryCommandOptions extends LaunchOptions {
@@ -24,11 +23,8 @@ export function retryCommand(): Command {
     .argument('<sweep|trial>', 'an id, or the beginning of one')
     .option('--sweep <sweep>', 'the sweep that is meant, of several that have the trial')
     .addHelpText('after', '\nExamples:\n  sa-orch retry glue-7f3a12cd\n  sa-orch retry t0123');
-  addRunOptions(command);
-  addPlacementOptions(command);
-  return addJsonOption(addServiceOptions(addPlaceOptions(command))).action(
-    (word: string, options: RetryCommandOptions) =>
-      runAction(options.json === true, () => retry(word, options)),
+  return addLaunchOptions(command).action((word: string, options: RetryCommandOptions) =>
+    runAction(options.json === true, () => retry(word, options)),
   );
 }
 

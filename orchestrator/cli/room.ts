@@ -1,6 +1,5 @@
 /** Looks, before a sweep is started, whether the disks have room for it. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { freeBytes, identifyDisk } from '../../common/disk-space';
 import { UserError } from '../base/errors';
 import { formatBytes } from '../base/format-bytes';
@@ -10,7 +9,7 @@ import { datasetPath } from '../datasets/splits';
 import { cacheDirectory } from '../runtime/paths';
 import { pinnedEnvironment } from '../runtime/trainer-environment';
 import { readResults } from '../store/sweep-results';
-import { sweepDir } from '../store/sweep-store';
+import { hasPlan } from '../store/plan-store';
 import { listExpectedTrials } from '../sweep/search';
 import type { Plan } from '../sweep/types';
 import { estimateRoom } from '../tasks/room';
@@ -38,7 +37,7 @@ export async function listNeeds(
   stateDir: string,
   makesEnvironment: boolean,
 ): Promise<Need[]> {
-  if (existsSync(join(sweepDir(root, plan.sweep_id), 'plan.json'))) return [];
+  if (hasPlan(root, plan.sweep_id)) return [];
   const done = new Set((await readResults(root, plan)).map(({ trial_id }) => trial_id));
   const trials = listExpectedTrials(plan);
   const pending = new Set(trials.map(({ id }) => id).filter((id) => !done.has(id)));

@@ -86,8 +86,15 @@ export function startCommand(): Command {
   );
 }
 
+/** Everything that a command takes which launches a sweep, whatever it begins from. */
+export const addLaunchOptions = (command: Command): Command =>
+  [addRunOptions, addPlacementOptions, addPlaceOptions, addServiceOptions, addJsonOption].reduce(
+    (added, add) => add(added),
+    command,
+  );
+
 /** How a sweep is run that is submitted. */
-export function addRunOptions(command: Command): Command {
+function addRunOptions(command: Command): Command {
   return command
     .option('--detach', 'submit the sweep and return')
     .option(

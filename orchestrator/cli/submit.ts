@@ -21,6 +21,7 @@ import {
   listUndecided,
   listSearchTrials,
 } from '../sweep/search';
+import { countTrainedRows } from '../sweep/trained-rows';
 import type { Asked, Cohort, Plan, TrialResult } from '../sweep/types';
 import type { Runtime } from '../runtime/up';
 import { extendOpen, requestChange } from './change-open';
@@ -281,12 +282,9 @@ async function sayOtherKind(
 
 /** The most training rows first; cohorts with as many stay in the plan's order. */
 function sortByWork({ cohorts, trials }: Plan): Cohort[] {
-  const training = new Map(trials.map(({ id, train }) => [id, train]));
+  const planned = new Map(trials.map((trial) => [trial.id, trial]));
   const count = ({ trials: its, until_step: step }: Cohort) =>
-    its.reduce((sum, id) => {
-      const { total_steps, batch_size } = training.get(id)!;
-      return sum + (step ?? total_steps) * batch_size;
-    }, 0);
+    its.reduce((sum, id) => sum + countTrainedRows(planned.get(id)!, step), 0);
   return cohorts.toSorted((a, b) => count(b) - count(a));
 }
 

@@ -1,5 +1,6 @@
 /** A trial's curves, short enough to be drawn for thousands of trials. */
 import { join } from 'node:path';
+import { groupBy } from '../base/group-by';
 import { readIfThere } from '../store/read-files';
 import { trialDir } from '../store/sweep-store';
 import type { Curve } from './types';
@@ -24,14 +25,14 @@ export async function readCurves(
   names: readonly string[],
 ): Promise<Record<string, Curve>> {
   const text = (await readIfThere(join(trialDir(root, trialId), 'metrics.jsonl'))) ?? '';
-  const series = new Map<string, Line[]>();
-  for (const row of text.split('\n').filter((each) => each !== '')) {
-    const line = JSON.parse(row) as Line;
-    if (!names.includes(line.name) || typeof line.value !== 'number') continue;
-    series.set(line.name, [...(series.get(line.name) ?? []), line]);
-  }
+  const lines = text
+    .split('\n')
+    .filter((row) => row !== '')
+    .map((row) => JSON.parse(row) as Line)
+    .filter(({ name, value }) => names.includes(name) && typeof value === 'number');
+  const series = groupBy(lines, ({ name }) => name);
   return Object.fromEntries(
-    [...series].filter(([, lines]) => lines.length > 1).map(([name, lines]) => [name, thin(lines)]),
+    [...series].filter(([, own]) => own.length > 1).map(([name, own]) => [name, thin(own)]),
   );
 }
 

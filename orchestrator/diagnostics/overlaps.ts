@@ -51,6 +51,7 @@ export async function measureOverlaps(
   const text = (await readIfThere(path)) ?? '';
   const known = new Map(readLines(text).map((each) => [nameOf(each), each]));
   const found: Overlap[] = [];
+  let hasNew = false;
   for (const pairs of listGroups(plan, done)) {
     const masks = new Map<string, PackedMask | null>();
     for (const pair of pairs) {
@@ -58,11 +59,12 @@ export async function measureOverlaps(
       if (before === undefined && Date.now() > until) continue;
       const overlap = before ?? measurePair(root, pair, masks);
       if (overlap !== null) found.push(overlap);
-      if (before === undefined) await nextTurn();
+      if (before !== undefined) continue;
+      hasNew ||= overlap !== null;
+      await nextTurn();
     }
   }
-  if (found.length > known.size)
-    await writeDurably(path, found.map((each) => `${JSON.stringify(each)}\n`).join(''));
+  if (hasNew) await writeDurably(path, found.map((each) => `${JSON.stringify(each)}\n`).join(''));
   return found;
 }
 

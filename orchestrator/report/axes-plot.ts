@@ -1,7 +1,13 @@
 /** Draws the deciding metric against each axis of training that is compared, not searched. */
-import { axisTitle, formatValue } from './axes';
-import { formatMean, formatSparsity, metricTitle } from './format';
-import { chooseScale, drawPanels, type SearchPanel, type SearchPoint } from './search-plot';
+import { axisTitle } from './axes';
+import { metricTitle, rowTitle } from './format';
+import {
+  buildPoint,
+  chooseScale,
+  drawAxes,
+  type SearchPanel,
+  type SearchPoint,
+} from './search-plot';
 import type { RowSummary, SweepSummary, TaskSummary } from './summary-types';
 
 /** More lines than these cannot be told apart; the first rows of the table are drawn. */
@@ -12,7 +18,7 @@ export async function renderAxes(summary: Pick<SweepSummary, 'tasks'>): Promise<
   const panels = summary.tasks.flatMap(axisPanels);
   if (panels.length === 0) return null;
   const subtitle = 'Mean ± std over seeds; at each value the best of the other axes’ values.';
-  return drawPanels(panels, 'Axes', subtitle);
+  return drawAxes(panels, 'Axes', subtitle);
 }
 
 /** A panel for each axis of a task that is not searched. */
@@ -44,10 +50,7 @@ export function axisPanels({ task, metrics, axes = [], rows, search }: TaskSumma
 }
 
 /** Rows that differ only in their axes are one line. */
-function nameLine(row: RowSummary): string {
-  const name = [row.name ?? row.label, formatSparsity(row)].filter((part) => part !== '').join(' ');
-  return `${name}, bottleneck ${row.bottleneck}`;
-}
+const nameLine = (row: RowSummary): string => rowTitle({ ...row, label: row.name ?? row.label });
 
 function keepBest(rows: readonly RowSummary[], axis: string, metric: string): SearchPoint[] {
   const best = new Map<string, RowSummary>();
@@ -57,19 +60,9 @@ function keepBest(rows: readonly RowSummary[], axis: string, metric: string): Se
     const other = best.get(key);
     if (!other || row.metrics[metric]!.mean > other.metrics[metric]!.mean) best.set(key, row);
   }
-  return [...best.values()].map((row): SearchPoint => {
-    const value = row.metrics[metric]!;
-    const [mean, std] = [100 * value.mean, 100 * (value.std ?? 0)];
-    const at = row.axes![axis]!;
-    return {
-      kind: row.pruner === 'none' ? 'dense' : 'sparse',
-      series: nameLine(row),
-      description: `${nameLine(row)}, ${axisTitle(axis)} ${formatValue(at)}: ${formatMean(value)}`,
-      at,
-      mean,
-      low: mean - std,
-      high: mean + std,
-      chosen: false,
-    };
+  return [...best.values()].map((row) => {
+    const named = { row: nameLine(row), pruner: row.pruner };
+    const point = buildPoint(named, axis, row.axes![axis]!, row.metrics[metric]!);
+    return { ...point, chosen: false };
   });
 }

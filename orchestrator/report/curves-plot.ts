@@ -1,16 +1,8 @@
 /** Draws how loss and metrics went over training: a line for each row, thin ones for its seeds. */
 import type { RowDiagnostics, TaskDiagnostics } from './diagnostics-summary';
 import { metricTitle } from './format';
-import { PANEL_HEIGHT, PANEL_WIDTH } from './plot-data';
-import {
-  chooseStyles,
-  chooseTheme,
-  drawSpec,
-  encodeSeries,
-  MARKER_SIZE,
-  type Layer,
-  type Styles,
-} from './plot-theme';
+import { drawPanels } from './plot-panels';
+import { chooseStyles, encodeSeries, MARKER_SIZE, type Layer, type Styles } from './plot-theme';
 
 /** More lines than these cannot be told apart; the first rows of the table are drawn. */
 const ROWS = 12;
@@ -39,23 +31,10 @@ export async function renderCurves(tasks: readonly TaskDiagnostics[]): Promise<s
   const panels = curvePanels(tasks);
   if (panels.length === 0) return null;
   const styles = chooseStyles(panels.flatMap(({ means }) => means));
-  return drawSpec({
-    title: {
-      text: 'Curves',
-      subtitle: [
-        `Thick: mean over the seeds of a row. Thin: each seed, at most ${SEEDS}. Against steps.`,
-      ],
-    },
-    concat: panels.map((panel) => ({
-      title: panel.title,
-      width: PANEL_WIDTH,
-      height: PANEL_HEIGHT,
-      layer: buildLayers(panel, styles),
-    })),
-    columns: 2,
-    spacing: 30,
-    ...chooseTheme(styles),
-  });
+  const drawn = panels.map((each) => ({ title: each.title, layer: buildLayers(each, styles) }));
+  const subtitle =
+    `Thick: mean over the seeds of a row. Thin: each seed, at most ${SEEDS}. ` + 'Against steps.';
+  return drawPanels('Curves', subtitle, drawn, styles);
 }
 
 /** A panel for each task and name. */

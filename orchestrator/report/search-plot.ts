@@ -1,11 +1,9 @@
 /** Draws search.svg: the metric on held-out rows against each searched axis, one line a row. */
 import { axisTitle, formatValue } from './axes';
 import { formatMean, metricTitle } from './format';
-import { PANEL_HEIGHT, PANEL_WIDTH } from './plot-data';
+import { drawPanels } from './plot-panels';
 import {
   chooseStyles,
-  chooseTheme,
-  drawSpec,
   encodeSeries,
   INK,
   logarithmicTicks,
@@ -14,6 +12,7 @@ import {
   type Styles,
 } from './plot-theme';
 import type { ChoiceSummary, SearchSummary } from './search-types';
+import type { Mean } from './statistics';
 import type { SweepSummary } from './summary-types';
 
 /** A value of an axis, with the best that a row came to at it. */
@@ -47,28 +46,18 @@ export async function renderSearchPlot(summary: SweepSummary): Promise<string | 
   const panels = searchPanels(summary);
   if (panels.length === 0) return null;
   const subtitle = 'Mean ± std over the search’s seeds, on held-out rows. Circled: chosen.';
-  return drawPanels(panels, `Search of ${summary.sweep_id}`, subtitle);
+  return drawAxes(panels, `Search of ${summary.sweep_id}`, subtitle);
 }
 
 /** Draws metrics against axes, whether searched or compared. */
-export function drawPanels(
+export function drawAxes(
   panels: readonly SearchPanel[],
   text: string,
   subtitle: string,
 ): Promise<string> {
   const styles = chooseStyles(panels.flatMap(({ points }) => points));
-  return drawSpec({
-    title: { text, subtitle: [subtitle] },
-    concat: panels.map((panel) => ({
-      title: panel.title,
-      width: PANEL_WIDTH,
-      height: PANEL_HEIGHT,
-      layer: buildLayers(panel, styles),
-    })),
-    columns: 2,
-    spacing: 30,
-    ...chooseTheme(styles),
-  });
+  const drawn = panels.map((each) => ({ title: each.title, layer: buildLayers(each, styles) }));
+  return drawPanels(text, subtitle, drawn, styles);
 }
 
 /** A panel for each task and axis. */
@@ -85,7 +74,10 @@ export function searchPanels({ tasks }: Pick<SweepSummary, 'tasks'>): SearchPane
 }
 
 /** At each value of an axis the best candidate, whatever its values of the other axes are. */
-function buildPoints({ row, pruner, candidates, chosen }: ChoiceSummary, axis: string) {
+function buildPoints(
+  { row, pruner, candidates, chosen }: ChoiceSummary,
+  axis: string,
+): SearchPoint[] {
   const best = new Map<number | string, number>();
   for (const [index, { values, metric }] of candidates.entries()) {
     const value = values[axis];
@@ -94,20 +86,26 @@ function buildPoints({ row, pruner, candidates, chosen }: ChoiceSummary, axis: s
     if (known === undefined || metric.mean > candidates[known]!.metric!.mean)
       best.set(value, index);
   }
-  return [...best].map(([at, index]): SearchPoint => {
-    const metric = candidates[index]!.metric!;
-    const [mean, std] = [100 * metric.mean, 100 * (metric.std ?? 0)];
-    return {
-      kind: pruner === 'none' ? 'dense' : 'sparse',
-      series: row,
-      description: `${row}, ${axisTitle(axis)} ${formatValue(at)}: ${formatMean(metric)}`,
-      at,
-      mean,
-      low: mean - std,
-      high: mean + std,
-      chosen: index === chosen,
-    };
-  });
+  return [...best].map(([at, index]) => ({
+    ...buildPoint({ row, pruner }, axis, at, candidates[index]!.metric!),
+    chosen: index === chosen,
+  }));
+}
+
+/** What a row came to at a value of an axis. */
+export function buildPoint(
+  { row, pruner }: { row: string; pruner: string },
+  axis: string,
+  at: number | string,
+  metric: Mean,
+): Omit<SearchPoint, 'chosen'> {
+  const [mean, std] = [100 * metric.mean, 100 * (metric.std ?? 0)];
+  return {
+    kind: pruner === 'none' ? 'dense' : 'sparse',
+    series: row,
+    description: `${row}, ${axisTitle(axis)} ${formatValue(at)}: ${formatMean(metric)}`,
+    ...{ at, mean, low: mean - std, high: mean + std },
+  };
 }
 
 /** Numbers above 0 are on a logarithmic axis, because they are mostly tried in multiples. */

@@ -1,6 +1,9 @@
 /** How the values of a task's searched axes were chosen, as data. Pure. */
+import { sum } from '../sweep/budget';
+import { findTrial } from '../sweep/lookup';
 import { listStopped } from '../sweep/rungs';
 import { isSearching, listTried, type Tried } from '../sweep/search';
+import { countTrainedRows } from '../sweep/trained-rows';
 import type { Plan, PlannedChoice, PlannedDataset, Trial } from '../sweep/types';
 import type { Results } from './comparisons';
 import { rowTitle } from './format';
@@ -30,6 +33,7 @@ export function summarizeSearch(
   const trials = findTrials(plan, choices);
   const dataset = plan.datasets.find(({ digest }) => digest === trials[0]?.dataset);
   if (plan.search === undefined || dataset === undefined) return null;
+  const stopped = listStopped(plan.search);
   const count = (status: string) =>
     trials.filter(({ id }) => results.get(id)?.status === status).length;
   return {
@@ -48,7 +52,7 @@ export function summarizeSearch(
       stop_early: { ...plan.search.stop_early, trained: countTrained(trials, results) },
     }),
     decided: !isSearching({ ...plan, search: { ...plan.search, choices } }),
-    choices: choices.map((choice) => summarizeChoice(plan, choice, variants, results)),
+    choices: choices.map((choice) => summarizeChoice(plan, choice, variants, results, stopped)),
   };
 }
 
@@ -60,11 +64,10 @@ function findTrials(plan: Plan, choices: readonly PlannedChoice[]): Trial[] {
 }
 
 function countTrained(trials: readonly Trial[], results: Results): { rows: number; of: number } {
-  const sum = (steps: (trial: Trial) => number) =>
-    trials.reduce((rows, trial) => rows + steps(trial) * trial.train.batch_size, 0);
+  const stepsOf = ({ id }: Trial) => results.get(id)?.train.steps ?? 0;
   return {
-    rows: sum(({ id }) => results.get(id)?.train.steps ?? 0),
-    of: sum(({ train }) => train.total_steps),
+    rows: sum(trials.map((trial) => countTrainedRows(trial, stepsOf(trial)))),
+    of: sum(trials.map((trial) => countTrainedRows(trial))),
   };
 }
 
@@ -80,12 +83,13 @@ function summarizeChoice(
   choice: PlannedChoice,
   variants: readonly Variant[],
   results: Results,
+  stopped: ReadonlyMap<string, number>,
 ): ChoiceSummary {
   const [first] = trialsOfChoice(choice);
   const row = variants.find(({ trials }) => trials.some(({ id }) => id === first!.id))!;
   const { pruner, sparsity } = row.config.prune;
   const tried = listTried(plan, choice, results);
-  const candidates = tried.map((each) => summarizeCandidate(plan, each, results));
+  const candidates = tried.map((each) => summarizeCandidate(plan, each, results, stopped));
   const { chosen } = choice;
   return {
     row: rowTitle({ label: row.label, bottleneck: row.bottleneck, pruner, sparsity }),
@@ -97,19 +101,23 @@ function summarizeChoice(
   };
 }
 
-function summarizeCandidate(plan: Plan, tried: Tried, results: Results): CandidateSummary {
-  const seeds = new Map(plan.trials.map(({ id, seed }) => [id, seed]));
-  const fractions = listStopped(plan.search!);
-  const stopped = tried.stopped.flatMap((id) => fractions.get(id) ?? []);
+/** @param stopped the fraction of its training after which each stopped trial was, by id */
+function summarizeCandidate(
+  plan: Plan,
+  tried: Tried,
+  results: Results,
+  stopped: ReadonlyMap<string, number>,
+): CandidateSummary {
+  const fractions = tried.stopped.flatMap((id) => stopped.get(id) ?? []);
   return {
     values: tried.candidate.values,
     metric: computeMean([...tried.values.values()]),
-    ...(stopped.length > 0 ? { stopped_at: Math.max(...stopped) } : {}),
+    ...(fractions.length > 0 ? { stopped_at: Math.max(...fractions) } : {}),
     seeds: tried.candidate.trials.length,
     failed: tried.failed.map((id) => {
       const { status, error } = results.get(id)!;
       const reason = status === 'cancelled' ? 'cancelled' : (error ?? 'no reason was given');
-      return { trial_id: id, seed: seeds.get(id)!, error: reason };
+      return { trial_id: id, seed: findTrial(plan, id).seed, error: reason };
     }),
   };
 }

@@ -86,7 +86,7 @@ function describeClarity({
   at_edge: edges = [],
 }: ChoiceSummary): string[] {
   const edge = edges.length === 0 ? [] : [`${edges.map(axisTitle).join(', ')} ${AT_EDGE}`];
-  const end = candidates.find((_, index) => index === chosen)?.stopped_at;
+  const end = candidates[chosen ?? -1]?.stopped_at;
   const when = end === undefined ? '' : ` after ${formatPercent(end)} of training`;
   if (second === undefined) return [`no other candidate to compare with${when}`, ...edge];
   const other = nameValues(candidates[second]!.values);

@@ -7,7 +7,7 @@ import { parseObject } from '../base/parse-object';
 import type { Asked, Extension, Plan } from '../sweep/types';
 import { stampFile } from './file-stamp';
 import { readJson } from './read-files';
-import { sweepDir } from './sweep-store';
+import { planPath, sweepDir } from './sweep-store';
 
 const askedPath = (root: string, sweepId: string) => join(sweepDir(root, sweepId), 'asked.json');
 
@@ -35,7 +35,7 @@ export async function readAsked(root: string, sweepId: string): Promise<Asked> {
 
 /** What was added to a sweep since its start; nothing if it has no plan here. */
 export function readExtensions(root: string, sweepId: string): readonly Extension[] {
-  const path = join(sweepDir(root, sweepId), 'plan.json');
+  const path = planPath(root, sweepId);
   const text = readIfThere(path);
   return text === undefined ? [] : (parseObject<Plan>(path, text).extended ?? []);
 }

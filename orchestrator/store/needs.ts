@@ -5,7 +5,7 @@ import { readIfThere } from '../../common/files';
 import { ConfigError } from '../base/errors';
 import { listCandidateTrials } from '../sweep/search';
 import type { Plan } from '../sweep/types';
-import { sweepDir, trialDir } from './sweep-store';
+import { planPath, trialDir } from './sweep-store';
 
 /** The parts of a plan that say what its sweep needs; those of earlier formats have them, too. */
 interface PlanParts {
@@ -39,7 +39,7 @@ export async function readNeeds(root: string): Promise<Needs> {
   const [datasets, backbones, open] = [new Set<string>(), new Set<string>(), new Set<string>()];
   const backboneDigests = new Set<string>();
   for (const sweepId of await listFolders(join(root, 'sweeps'))) {
-    const plan = readParts(join(sweepDir(root, sweepId), 'plan.json'));
+    const plan = readParts(planPath(root, sweepId));
     if (plan === undefined) continue;
     const trials = [...plan.trials, ...listCandidateTrials(plan)].map(({ id }) => id);
     sweeps.set(sweepId, new Set(trials));

@@ -10,7 +10,7 @@ import { brokenFile, parseObject } from '../base/parse-object';
 import type { Plan, Trial } from '../sweep/types';
 import { stampFile } from './file-stamp';
 import { readIfThere } from './read-files';
-import { listSweeps, sweepDir, trialDir } from './sweep-store';
+import { listSweeps, planPath, sweepDir, trialDir } from './sweep-store';
 
 const PLAN_FORMAT: Plan['format'] = 3;
 
@@ -21,8 +21,6 @@ const KNOWN_PLANS = 4;
 
 /** The digest by which a workflow recognizes its plan file. */
 const digestText = (text: string) => createHash('sha256').update(text).digest('hex');
-
-const planPath = (root: string, sweepId: string) => join(sweepDir(root, sweepId), 'plan.json');
 
 /** Whether a sweep has a plan here. */
 export const hasPlan = (root: string, sweepId: string): boolean =>

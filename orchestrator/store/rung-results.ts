@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { writeJsonDurably } from '../../common/durable-files';
 import { mapBounded } from '../base/bounded';
 import { findTrial } from '../sweep/lookup';
-import { findNextRung, findRungStep, listActive, listStopped } from '../sweep/rungs';
+import { findNextRung, findRungStep, listActiveTrials, listStopped } from '../sweep/rungs';
 import { listOpenChoices } from '../sweep/search';
 import type { Cohort, Plan, TrialResult } from '../sweep/types';
 import { readJson } from './read-files';
@@ -47,8 +47,7 @@ export async function readNextRung(root: string, plan: Plan): Promise<Map<string
   for (const choice of listOpenChoices(plan)) {
     const fraction = findNextRung(plan.search!.stop_early, choice);
     if (fraction === null) continue;
-    const trials = listActive(choice).flatMap((index) => choice.candidates[index]!.trials);
-    await mapBounded(trials, async (id) => {
+    await mapBounded(listActiveTrials(choice), async (id) => {
       const result = await readRungResult(root, id, findRungStep(findTrial(plan, id), fraction));
       if (result !== null) found.set(id, result);
     });

@@ -82,6 +82,9 @@ export function findMasks(root: string, trialId: string): string {
   return join(trialDir(root, trialId), 'masks.safetensors');
 }
 
+export const planPath = (root: string, sweepId: string) =>
+  join(sweepDir(root, sweepId), 'plan.json');
+
 /** Ids of all sweeps that have a plan, in alphabetical order. */
 export async function listSweeps(root: string): Promise<string[]> {
   const names = await readdir(join(root, 'sweeps')).catch(() => []);

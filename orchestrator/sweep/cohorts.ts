@@ -1,6 +1,7 @@
 import { groupBy } from '../base/group-by';
 import { adapterName } from './adapters';
 import { readPrecision } from './precision';
+import { countTrainedRows } from './trained-rows';
 import type { Cohort, Trial } from './types';
 
 /**
@@ -39,7 +40,9 @@ export function formCohorts(
   );
   const chunks = [...groups.values()].flatMap((group) => {
     const bySeed = group.toSorted((a, b) => a.seed - b.seed);
-    const brief = Math.floor(BRIEF_ROWS / Math.max(...group.map(countTrainedRows)));
+    const brief = Math.floor(
+      BRIEF_ROWS / Math.max(...group.map((trial) => countTrainedRows(trial))),
+    );
     const size = Math.max(maxCohort, Math.min(brief, largest));
     return balancedChunks(bySeed, Math.ceil(group.length / size));
   });
@@ -50,8 +53,6 @@ export function formCohorts(
     trials: chunk.map((trial) => trial.id),
   }));
 }
-
-const countTrainedRows = ({ train }: Trial): number => train.total_steps * train.batch_size;
 
 /** It has layers of its own. */
 const isAlone = ({ adapter: { unfrozen, unfrozen_tensors } }: Trial): boolean =>

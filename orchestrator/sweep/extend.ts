@@ -2,7 +2,7 @@
 import { formCohorts } from './cohorts';
 import { dropRepeated } from './identity';
 import { formRungCohorts } from './rungs';
-import { limitTime, listSearchTrials } from './search';
+import { limitTime, listChosenTrials, listSearchTrials } from './search';
 import type { Candidate, Plan, PlannedChoice } from './types';
 
 /**
@@ -19,11 +19,8 @@ export function extendPlan(before: Plan, known: Plan, next: Plan, maxCohort: num
   if (!known.trials.every(({ id }) => has.has(id))) return null;
   const choices = extendChoices(before.search?.choices ?? [], next.search?.choices ?? []);
   if (choices === null) return null;
-  const chosen = choices.flatMap(
-    ({ candidates, chosen }) => candidates[chosen ?? -1]?.confirm ?? [],
-  );
   const search = next.search && { ...next.search, ...before.search, choices };
-  const trials = dropRepeated([...before.trials, ...next.trials, ...chosen]);
+  const trials = dropRepeated([...before.trials, ...next.trials, ...listChosenTrials(choices)]);
   const added = trials.slice(before.trials.length);
   const tried = new Set(listSearchTrials({ search }));
   const cohorts = formRungCohorts(

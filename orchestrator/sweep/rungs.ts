@@ -14,6 +14,10 @@ export const findRungStep = ({ train }: Pick<Trial, 'train'>, fraction: number):
 export const listActive = ({ candidates, went_on: rungs }: PlannedChoice): number[] =>
   rungs?.at(-1) ?? candidates.map((_, index) => index);
 
+/** Ids of their trials. */
+export const listActiveTrials = (choice: PlannedChoice): string[] =>
+  listActive(choice).flatMap((index) => choice.candidates[index]!.trials);
+
 /** The fraction at which a choice's candidates are compared next; null: at their end. */
 export const findNextRung = (
   stopEarly: StopEarly | undefined,

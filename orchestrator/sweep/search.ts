@@ -3,7 +3,7 @@ import { groupBy } from '../base/group-by';
 import { formCohorts } from './cohorts';
 import { dropRepeated } from './identity';
 import { findDataset, findTrial } from './lookup';
-import { countKept, findNextRung, formRungCohorts, listActive } from './rungs';
+import { countKept, findNextRung, formRungCohorts, listActive, listActiveTrials } from './rungs';
 import type {
   Candidate,
   Cohort,
@@ -40,9 +40,11 @@ export const listSearchTrials = ({ search }: Pick<Plan, 'search'>): string[] =>
 
 /** Those of them that choices are still to be made from. */
 export const listUndecided = (plan: Pick<Plan, 'search'>): string[] =>
-  listOpenChoices(plan).flatMap((choice) =>
-    listActive(choice).flatMap((index) => choice.candidates[index]!.trials),
-  );
+  listOpenChoices(plan).flatMap(listActiveTrials);
+
+/** The trials that are compared, of choices that are made. */
+export const listChosenTrials = (choices: readonly PlannedChoice[]): Trial[] =>
+  choices.flatMap(({ candidates, chosen }) => candidates[chosen ?? -1]?.confirm ?? []);
 
 /** The trials that would be compared if their values were chosen, of choices yet to be made. */
 export const listCandidateTrials = (plan: Pick<Plan, 'search'>): Trial[] =>
@@ -163,18 +165,12 @@ function decideChoice(
 function addWhatFollows(plan: Plan, search: PlannedSearch): Plan {
   const { max_cohort: maxCohort, stop_early: stopEarly } = search;
   const open = listOpenChoices({ search });
-  const compared = search.choices.flatMap(
-    ({ candidates, chosen }) => candidates[chosen ?? -1]?.confirm ?? [],
-  );
+  const compared = listChosenTrials(search.choices);
   const added = dropRepeated([...plan.trials, ...compared]).slice(plan.trials.length);
   const searched: Cohort[] = [];
   // Choices that were added later are behind.
   for (const [fraction, same] of groupBy(open, (each) => findNextRung(stopEarly, each))) {
-    const goOn = new Set(
-      same.flatMap((choice) =>
-        listActive(choice).flatMap((index) => choice.candidates[index]!.trials),
-      ),
-    );
+    const goOn = new Set(same.flatMap(listActiveTrials));
     const some = plan.trials.filter(({ id }) => goOn.has(id));
     const before = plan.cohorts.length + searched.length;
     searched.push(...formRungCohorts(some, fraction, maxCohort, before));

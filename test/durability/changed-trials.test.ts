@@ -1,8 +1,7 @@
 /** Trials of a sweep that are cancelled and retried, and rungs that are lifted, as typed. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Plan } from '../../orchestrator/sweep/types';
 import { Brake } from '../support/brake';
 import { describeTrainer, TrainerPlace } from '../support/trainer-process';
 import { Workplace } from '../support/workplace';
@@ -43,17 +42,13 @@ describeTrainer('a sweep whose trials are changed', () => {
     rmSync(folder, { recursive: true, force: true, maxRetries: 20 });
   });
 
-  const readPlan = (): Plan =>
-    JSON.parse(
-      readFileSync(join(place.root, 'sweeps', place.sweepId(), 'plan.json'), 'utf8'),
-    ) as Plan;
   const type = (...words: string[]) => place.run([...words, '--trainer', braked.address]);
 
   test('goes on without a trial until it is retried, and lifts its rungs', async () => {
     brake.hold();
     const started = type('start', '--sweep', './changed.yaml');
     await place.moves('train');
-    const { id } = readPlan().trials[0]!;
+    const { id } = place.readPlan().trials[0]!;
     const cancelled = await place.run(['cancel', id.slice(0, 10)]);
     expect(cancelled.stdout).toContain(`${id} is being cancelled`);
     expect(cancelled.stdout).toContain('Its search makes no choice without it');
@@ -65,13 +60,13 @@ describeTrainer('a sweep whose trials are changed', () => {
     const retried = await type('retry', id);
     expect(retried).toMatchObject({ status: 0 });
     expect(retried.stdout).toContain('1 stopped early');
-    const [choice] = readPlan().search!.choices;
+    const [choice] = place.readPlan().search!.choices;
     expect(choice!.went_on).toHaveLength(1);
 
     const lifted = await type('extend', place.sweepId(), '--rungs', 'off');
     expect(lifted.stdout).toContain('1 trial that stopped early to go on to the end');
     expect(lifted.stdout).toContain('4 of 4 trials');
-    expect(readPlan().search).not.toHaveProperty('stop_early');
+    expect(place.readPlan().search).not.toHaveProperty('stop_early');
     const again = await type('extend', place.sweepId(), '--rungs', 'off');
     expect(again.stdout).toContain('nothing changes');
     const same = await type('start', '--sweep', './changed.yaml');

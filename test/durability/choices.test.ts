@@ -3,20 +3,14 @@
  * between two rungs and while what it chose is compared: it decides what an undisturbed one
  * decides, and ends with its digits.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Plan } from '../../orchestrator/sweep/types';
-import { Brake } from '../support/brake';
-import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
+import { describeTrainer, type TrainerProcess } from '../support/trainer-process';
 import { until } from '../support/until';
-import { Workplace } from '../support/workplace';
+import type { Workplace } from '../support/workplace';
+import { CalmAndHit } from './calm-and-hit';
 import { comparable } from './two-runs';
 
 jest.setTimeout(240_000);
 
-/** Demo rows: no files, and no hub to wait for. */
-const OFFLINE = { HF_HUB_OFFLINE: '1', SA_ORCH_DATA: '' };
 const SWEEP = `
 name: searched
 tasks: [cola, sst2]
@@ -33,29 +27,17 @@ search:
 `;
 
 describeTrainer('a search whose processes are killed', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sa-orch-choices-'));
-  const brake = new Brake(join(folder, 'brake'), process.env.SA_ORCH_TEST_PYTHON!);
-  const [beside, braked] = [new TrainerPlace(), new TrainerPlace()];
+  const places = new CalmAndHit();
+  const { brake, beside, braked } = places;
   let trainer: TrainerProcess;
   let calm: Workplace;
   let hit: Workplace;
 
   beforeAll(async () => {
-    [trainer] = await Promise.all([braked.start([], 'toy', brake), beside.start([], 'toy')]);
-    calm = new Workplace(join(folder, 'calm'), OFFLINE, beside.root);
-    hit = new Workplace(join(folder, 'hit'), OFFLINE, braked.root);
-    for (const place of [calm, hit]) writeFileSync(join(place.folder, 'searched.yaml'), SWEEP);
+    trainer = await places.begin('searched.yaml', SWEEP);
+    ({ calm, hit } = places);
   });
-  afterAll(async () => {
-    await Promise.all([calm.down(), hit.down()]);
-    await Promise.all([beside.remove(), braked.remove()]);
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20 });
-  });
-
-  const readPlan = (place: Workplace): Plan =>
-    JSON.parse(
-      readFileSync(join(place.root, 'sweeps', place.sweepId(), 'plan.json'), 'utf8'),
-    ) as Plan;
+  afterAll(() => places.remove());
 
   test('chooses the same, and ends with the same digits', async () => {
     const type = (place: Workplace, address: string) =>
@@ -71,7 +53,7 @@ describeTrainer('a search whose processes are killed', () => {
     brake.release();
     // The worker that decides, or the server that is to remember it, is killed as it happens.
     const decided = (times: number) =>
-      until(() => (readPlan(hit).follows ?? []).length >= times, 120);
+      until(() => (hit.readPlan().follows ?? []).length >= times, 120);
     await decided(1);
     brake.hold();
     await hit.killService('worker');
@@ -93,7 +75,7 @@ describeTrainer('a search whose processes are killed', () => {
       status: 0,
       stdout: expect.stringContaining('comparison 4 of 4') as string,
     });
-    expect(readPlan(hit).search).toEqual(readPlan(calm).search);
+    expect(hit.readPlan().search).toEqual(calm.readPlan().search);
     expect(comparable(hit)).toEqual(comparable(calm));
   });
 });

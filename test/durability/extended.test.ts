@@ -3,20 +3,16 @@
  * told so and before it could do anything about it. It ends with the digits of a sweep that was
  * extended once it had ended, undisturbed.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Plan } from '../../orchestrator/sweep/types';
-import { Brake } from '../support/brake';
-import { describeTrainer, TrainerPlace } from '../support/trainer-process';
+import { describeTrainer } from '../support/trainer-process';
 import { until } from '../support/until';
-import { Workplace } from '../support/workplace';
+import type { Workplace } from '../support/workplace';
+import { CalmAndHit } from './calm-and-hit';
 import { comparable } from './two-runs';
 
 jest.setTimeout(240_000);
 
-/** Demo rows: no files, and no hub to wait for. */
-const OFFLINE = { HF_HUB_OFFLINE: '1', SA_ORCH_DATA: '' };
 const SWEEP = `
 name: grown
 tasks: [cola]
@@ -30,28 +26,17 @@ search: {over: [learning_rate], on: {hold_out: 0.25}, seeds: [101]}
 const MORE = ['--seeds', '3', '--compare', '{ pruner: none, train: { batch_size: 8 } }'];
 
 describeTrainer('a sweep that is extended', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sa-orch-extended-'));
-  const brake = new Brake(join(folder, 'brake'), process.env.SA_ORCH_TEST_PYTHON!);
-  const [beside, braked] = [new TrainerPlace(), new TrainerPlace()];
+  const places = new CalmAndHit();
+  const { brake, beside, braked } = places;
   let calm: Workplace;
   let hit: Workplace;
 
   beforeAll(async () => {
-    await Promise.all([braked.start([], 'toy', brake), beside.start([], 'toy')]);
-    calm = new Workplace(join(folder, 'calm'), OFFLINE, beside.root);
-    hit = new Workplace(join(folder, 'hit'), OFFLINE, braked.root);
-    for (const place of [calm, hit]) writeFileSync(join(place.folder, 'grown.yaml'), SWEEP);
+    await places.begin('grown.yaml', SWEEP);
+    ({ calm, hit } = places);
   });
-  afterAll(async () => {
-    await Promise.all([calm.down(), hit.down()]);
-    await Promise.all([beside.remove(), braked.remove()]);
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20 });
-  });
+  afterAll(() => places.remove());
 
-  const readPlan = (place: Workplace): Plan =>
-    JSON.parse(
-      readFileSync(join(place.root, 'sweeps', place.sweepId(), 'plan.json'), 'utf8'),
-    ) as Plan;
   const start = (place: Workplace, address: string) =>
     place.run(['start', '--sweep', './grown.yaml', '--trainer', address]);
   const extend = (place: Workplace, address: string, ...more: string[]) =>
@@ -67,7 +52,7 @@ describeTrainer('a sweep that is extended', () => {
     expect(grown.stdout).toContain('10 of 10 trials');
 
     // A folder where a new trial's configuration belongs, so that the plan cannot be written.
-    const [, added] = readPlan(calm).search!.choices;
+    const [, added] = calm.readPlan().search!.choices;
     const obstacle = join(hit.root, 'trials', added!.candidates[0]!.trials[0]!, 'config.json');
     await moves;
     mkdirSync(obstacle, { recursive: true });
@@ -76,10 +61,10 @@ describeTrainer('a sweep that is extended', () => {
       status: 0,
       stdout: expect.stringContaining('6 new trials') as string,
     });
-    expect(readPlan(hit).extended).toBeUndefined();
+    expect(hit.readPlan().extended).toBeUndefined();
     await Promise.all([hit.killService('worker'), hit.killService('temporal')]);
     rmSync(obstacle, { recursive: true });
-    await until(() => readPlan(hit).extended !== undefined, 60);
+    await until(() => hit.readPlan().extended !== undefined, 60);
     await hit.killService('worker');
     brake.release();
 

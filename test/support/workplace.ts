@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { packageRoot } from '../../common/package';
 import { runtimeStatus } from '../../orchestrator/runtime/status';
+import type { Plan } from '../../orchestrator/sweep/types';
 
 const COMMAND = join(packageRoot(), 'bin', 'sa-orch.js');
 
@@ -89,6 +90,12 @@ export class Workplace {
   async services(): Promise<Service[]> {
     const { stdout } = await this.run(['status', '--json']);
     return (JSON.parse(stdout) as { services: Service[] }).services;
+  }
+
+  /** The plan of its only sweep, as it is now. */
+  readPlan(): Plan {
+    const path = join(this.root, 'sweeps', this.sweepId(), 'plan.json');
+    return JSON.parse(readFileSync(path, 'utf8')) as Plan;
   }
 
   /** The one sweep that was started here. */

@@ -144,7 +144,8 @@ async function runRemotely(
     await fetchIfWhole(() => files.fetchResults(log, signal));
     // What was trained in part goes on from its checkpoint, here or at another trainer.
     const isPart = job.spec.work?.$case === 'train' && job.spec.work.value.untilStep > 0;
-    if (isPart ? log.ended !== 'cancelled' : !isEnd(log.ended))
+    const isOver = log.ended === 'cancelled' || (log.ended === 'succeeded' && !isPart);
+    if (!isOver)
       await fetchIfWhole(() =>
         fetcher.fetchNewest((trial) => isPart || !log.reported.has(trial), signal),
       );
@@ -162,8 +163,6 @@ async function runRemotely(
     log.fullDisk(reason);
   });
 }
-
-const isEnd = (ended: JobLog['ended']) => ended === 'succeeded' || ended === 'cancelled';
 
 /** Whether the job is still to be run, so that its trainer needs what it reads. */
 async function isToRun(trainer: TrainerClient, id: string): Promise<boolean> {
