@@ -222,7 +222,10 @@ async function changeIfOpen(
   const all = again.map(({ trial_id }) => trial_id);
   const decided = listDecided(plan);
   const trials = all.filter((id) => !decided.has(id));
-  if (all.length === 0) return null;
+  if (all.length === 0) {
+    onProgress('·', 'retry', 'no trial of it has failed: none runs again');
+    return null;
+  }
   if (trials.length === 0) refuseDecided(sweepId, all[0]!);
   if (trials.length < all.length) {
     const left = plural(all.length - trials.length, 'failed trial');
@@ -309,7 +312,9 @@ export function saySubmitted(
     extended: isPaused
       ? `extended, but paused; \`sa-orch resume ${id}\` continues it`
       : `extended; ${following}`,
-    retried: `failed trials run again; ${following}`,
+    retried: isPaused
+      ? `failed trials are to run again, but paused; \`sa-orch resume ${id}\` continues it`
+      : `failed trials run again; ${following}`,
     complete: 'all results already exist',
   };
   onProgress('✓', `sweep ${plan.sweep_id}`, `${size}   ${words[state]}`);

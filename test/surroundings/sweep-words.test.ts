@@ -42,7 +42,7 @@ describeTrainer('with a trainer of one’s own', () => {
     expect(await type('pause', 'lon')).toEqual([0, expect.stringMatching(/^long-\w+ paused; `/)]);
     expect(await type('pause', 'long')).toEqual([0, expect.stringMatching(/is paused already/)]);
     expect((await start('long', '--detach', '--retry-failed')).stdout).toMatch(
-      /! retry +the sweep is open, (.|\n)*but paused; `\S+ \S+ resume long-\w+` continues it/,
+      /· retry +no trial of it has failed(.|\n)*but paused; `\S+ \S+ resume long-\w+` continues it/,
     );
     expect(await type('down')).toEqual([0, expect.stringMatching(/long-\w+ +stays paused; `/)]);
     await place.run(['up', '--trainer', toys.address]);
