@@ -5,13 +5,15 @@ const PLAIN = '[a-z0-9_][a-z0-9_.-]*';
 const FILE = `(?=[^/]{1,128}$)${PLAIN}\\.(?:json|safetensors)`;
 const TRIAL = `trials/${ID}`;
 const STEP = 'checkpoints/step-[0-9]{1,19}';
+const RUNG = 'rungs/step-[0-9]{1,19}';
 const FILES = new RegExp(
   `^(?:(?:datasets|backbones)/${ID}/${FILE}` +
-    `|${TRIAL}/(?:masks\\.safetensors|training\\.json|(?:adapter|${STEP})/${FILE})` +
+    `|${TRIAL}/(?:masks\\.safetensors|${STEP}/${FILE})` +
+    `|${TRIAL}/(?:${RUNG}/)?(?:training\\.json|adapter/${FILE})` +
     `|${TRIAL}/predictions\\.[a-z0-9_][a-z0-9_.-]{0,127}\\.safetensors)$`,
 );
 const FOLDERS = new RegExp(
-  `^(?:(?:datasets|backbones|trials)/${ID}|${TRIAL}/(?:adapter|checkpoints|${STEP}))$`,
+  `^(?:(?:datasets|backbones|trials)/${ID}|${TRIAL}/(?:(?:${RUNG}/)?adapter|checkpoints|${STEP}))$`,
 );
 
 /** Whether it is the name of a file that can be moved. */

@@ -54,7 +54,8 @@ export async function findUnneeded(
   const isCopy = (id: string): boolean =>
     isReceived && !existsSync(join(trialDir(root, id), 'config.json'));
   const own = trials.filter((id) => !isCopy(id));
-  const found = own.flatMap((id) => listTrialFiles(trialDir(root, id), id, needs));
+  const found: Found[] = [];
+  for (const id of own) found.push(...(await listTrialFiles(trialDir(root, id), id, needs)));
   const copies: Found[] = trials
     .filter(isCopy)
     .map((id) => ({ kind: 'copies', path: trialDir(root, id) }));
@@ -83,13 +84,21 @@ export async function findUnneeded(
 
 type Found = Pick<Removable, 'kind' | 'path'>;
 
-function listTrialFiles(folder: string, id: string, { done, open }: Needs): Found[] {
+async function listTrialFiles(
+  folder: string,
+  id: string,
+  { done, open }: Needs,
+): Promise<Found[]> {
   const found: Found[] = [];
   const checkpoints = join(folder, 'checkpoints');
   // The adapter is what checkpoints and predictions were made for, or can be made from again.
   if (!existsSync(join(folder, 'adapter'))) return found;
   if (done.has(id) && existsSync(checkpoints))
     found.push({ kind: 'checkpoints', path: checkpoints });
+  // What training left on its way, with what a search went by in rungs/*.json beside it.
+  if (done.has(id))
+    for (const name of await listFolders(join(folder, 'rungs')))
+      found.push({ kind: 'checkpoints', path: join(folder, 'rungs', name) });
   if (open.has(id)) return found;
   for (const name of readdirSync(folder))
     if (/^predictions\..+\.safetensors$/.test(name))

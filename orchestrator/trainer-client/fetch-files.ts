@@ -21,7 +21,8 @@ import { TransferRate } from './transfer-rate';
 
 const PART = '.part.';
 /** Of the folders that artifacts.proto names, those that are replaced as one. */
-const WHOLE_FOLDER = /^trials\/[^/]+\/(?:adapter|checkpoints\/step-[0-9]+)$/;
+const WHOLE_FOLDER =
+  /^trials\/[^/]+\/(?:(?:rungs\/step-[0-9]+\/)?adapter|checkpoints\/step-[0-9]+)$/;
 
 export interface FetchSettings extends Moving {
   digests: FileDigests;

@@ -2,10 +2,9 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readAdapterStep } from '../../common/adapter-step';
 import { isFileName } from '../../common/artifact-names';
 import { isNotThere } from '../../common/files';
-import type { JobSpec, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { listNeededFiles } from './placed-backbone';
 import type { Work } from './spec';
 
@@ -33,10 +32,11 @@ export interface LocalCheckpoint {
  */
 export async function listJobFiles(
   root: string,
-  { backbone, dataset, trials }: JobSpec,
+  spec: JobSpec,
   work: Work,
   backbonePath: string,
 ): Promise<JobFile[]> {
+  const { backbone, dataset, trials } = spec;
   const files = await listFolder(root, dataset!.name, 'data set');
   for (const name of await listNeededFiles(backbonePath)) {
     const [placed, path] = [`${backbone!.path}/${name}`, join(backbonePath, name)];
@@ -49,8 +49,9 @@ export async function listJobFiles(
       files.push({ what: 'masks', name: masks, path: join(root, masks) });
     if (work === 'prune') continue;
     // After training.json, as a trainer writes them.
-    const training = `${trial}/training.json`;
-    const adapter = await listFolder(root, `${trial}/adapter`, 'adapter');
+    const place = `${trial}/${findRung(spec)}`;
+    const training = `${place}training.json`;
+    const adapter = await listFolder(root, `${place}adapter`, 'adapter');
     if (adapter.length > 0 && existsSync(join(root, training)))
       files.push({ what: 'adapter', name: training, path: join(root, training) });
     files.push(...adapter);
@@ -64,15 +65,20 @@ export async function listJobFiles(
   return files;
 }
 
-/**
- * Whether a trial's adapter is in the root and is that of its last step: that of a rung is to be
- * trained further.
- */
-export function isTrained(root: string, { trialId, train }: Trial): boolean {
-  const folder = join(root, 'trials', trialId, 'adapter');
-  const step = readAdapterStep(folder);
-  return existsSync(folder) && (step === undefined || step >= train!.totalSteps);
+/** Where the adapter of a job's step is in a trial's folder; empty: of its last. */
+function findRung({ work }: JobSpec): string {
+  const step =
+    work?.$case === 'train'
+      ? work.value.untilStep
+      : work?.$case === 'predict'
+        ? work.value.atStep
+        : 0;
+  return step > 0 ? `rungs/step-${step}/` : '';
 }
+
+/** Whether the adapter of a trial's last step is in the root. */
+export const isTrained = (root: string, trialId: string): boolean =>
+  existsSync(join(root, 'trials', trialId, 'adapter'));
 
 /** The newest checkpoint of each trial that has one in the root, and is not trained to its end. */
 export async function listCheckpoints(
@@ -80,9 +86,8 @@ export async function listCheckpoints(
   { trials }: JobSpec,
 ): Promise<LocalCheckpoint[]> {
   const found: LocalCheckpoint[] = [];
-  for (const each of trials) {
-    if (isTrained(root, each)) continue;
-    const { trialId: trial } = each;
+  for (const { trialId: trial } of trials) {
+    if (isTrained(root, trial)) continue;
     const [step] = await listSteps(root, trial);
     if (step !== undefined) found.push({ trial, step });
   }

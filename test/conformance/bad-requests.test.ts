@@ -178,8 +178,9 @@ describeStartedTrainer('of a request that it cannot do, a trainer says the same 
   });
 
   test('predictions in the middle of training of a trial that has no adapter', async () => {
+    const file = 'rungs/step-7/adapter/adapter_model.safetensors';
     await expectUnmet(plain({ 'predict.at_step': 7 }), [
-      ['spec.trials[0]', missing('adapter/adapter_model.safetensors', 'train')],
+      ['spec.trials[0]', missing(file, 'train with until_step 7')],
     ]);
   });
 

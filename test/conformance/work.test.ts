@@ -290,25 +290,29 @@ describeStartedTrainer('a trainer at work', (here) => {
     await run(here.client, job(here.dataset, [whole], train()));
     await run(here.client, job(here.dataset, [whole], PREDICT));
 
-    await run(here.client, job(here.dataset, [rungs], train({ untilStep: 7 })));
+    const stopped = await run(here.client, job(here.dataset, [rungs], train({ untilStep: 7 })));
+    expect(stopped.get('rungs')!.artifacts.map(({ name }) => name)).toEqual([
+      'trials/rungs/rungs/step-7/adapter',
+    ]);
     const checkpoints = () => readdirSync(join(here.place.root, 'trials/rungs/checkpoints'));
     expect(checkpoints()).toContain('step-7');
     const told = (await run(here.client, predictAt(7))).get('rungs')!;
     expect(told.artifacts.map(({ name }) => name)).toEqual([`trials/rungs/${atRung}`]);
     expect(checkpoints()).toContain('step-7');
-    expect(existsSync(join(here.place.root, 'trials/rungs', final!))).toBe(false);
+    for (const name of [final!, 'adapter'])
+      expect(existsSync(join(here.place.root, 'trials/rungs', name))).toBe(false);
     const early = digest('rungs', atRung);
 
     // The next rung, then the end.
-    await run(here.client, job(here.dataset, [rungs], train({ untilStep: 13 })));
-    expect((await refusal(submit(here.client, predictAt(7), 2))).fieldViolations).toEqual([
+    expect((await refusal(submit(here.client, predictAt(13), 2))).fieldViolations).toEqual([
       {
         field: 'spec.trials[0]',
         description:
-          'trials/rungs/adapter is of step 13, not of step 7, which spec.predict.at_step asks ' +
-          'for; a train job with until_step 7 writes it',
+          'trials/rungs/rungs/step-13/adapter/adapter_model.safetensors does not exist; ' +
+          'a job that does train with until_step 13 writes it',
       },
     ]);
+    await run(here.client, job(here.dataset, [rungs], train({ untilStep: 13 })));
     await run(here.client, predictAt(13));
     await run(here.client, job(here.dataset, [rungs], train()));
     await run(here.client, job(here.dataset, [rungs], PREDICT));
@@ -316,6 +320,25 @@ describeStartedTrainer('a trainer at work', (here) => {
     expect(digest('rungs', final)).toBe(digest('whole', final));
     expect(digest('rungs', atRung)).toBe(early);
     expect(early).not.toBe(digest('rungs', final));
+  });
+
+  test('never takes a rung for the end, nor the end for a rung, whoever comes between', async () => {
+    const both = anyTrial('two-sweeps');
+    const of = (work: typeof PRUNE) => job(here.dataset, [both], work);
+    const digest = (file: string) =>
+      artifactOnDisk(here.place.root, `trials/two-sweeps/${file}`).digest;
+    await run(here.client, of(PRUNE));
+    await run(here.client, of(train()));
+    const trained = digest('adapter/adapter_model.safetensors');
+    // Another sweep's rung, between this one's training and its predictions.
+    await run(here.client, of(train({ untilStep: 7 })));
+    await run(here.client, of(PREDICT));
+    await run(here.client, of(predict(['validation'], undefined, 7)));
+    expect(digest('adapter/adapter_model.safetensors')).toBe(trained);
+    expect(digest('rungs/step-7/adapter/adapter_model.safetensors')).not.toBe(trained);
+    expect(digest('predictions.validation.step7.safetensors')).not.toBe(
+      digest('predictions.validation.safetensors'),
+    );
   });
 
   test('computes in float32 whether a job says so or not: same bytes, same source', async () => {

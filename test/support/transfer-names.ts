@@ -57,6 +57,9 @@ export const HOSTILE = [
   'trials/t1/adapter/code.py',
   'trials/t1/adapter/more/adapter_model.safetensors',
   'trials/t1/checkpoints/step-/state.safetensors',
+  'trials/t1/rungs/step7.json',
+  'trials/t1/rungs/last/training.json',
+  'trials/t1/rungs/step-7/masks.safetensors',
   'trials/t1/checkpoints/step-٣/state.safetensors',
   'trials/t1/checkpoints/last/state.safetensors',
   'trials/t1/checkpoints/position.json',
@@ -77,5 +80,7 @@ export const NAMES = [
   'trials/t1/training.json',
   'trials/t1/predictions.validation_matched.safetensors',
   'trials/t1/adapter/adapter_model.safetensors',
+  'trials/t1/rungs/step-7/training.json',
+  'trials/t1/rungs/step-7/adapter/adapter_model.safetensors',
   'trials/t1/checkpoints/step-40/state.safetensors',
 ];

@@ -7,16 +7,19 @@
  *   adapter/                                 as in Trial of job.proto
  *   training.json                            rows and seconds of the training that made adapter/,
  *                                            which its digest must not depend on
+ *   rungs/step-<N>/                          both of them for a step before the trial's last
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import { readTensorsOf } from './artifacts';
 import { replaceSync } from '../../common/durable-files';
+import { makeFolder } from '../../common/make-folder';
 import { Environment, type Artifact } from '../../gen/ts/sparse_adapter/trainer/v1/event';
+import type { Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { toMetadata } from './environment';
 import { removeFolder, writeFolder } from './folders';
-import { trialFolder, trialName, type Shapes } from './trial-files';
+import { trainedPlace, trialFolder, trialName, type Shapes } from './trial-files';
 
 /** A trial's progress. */
 export interface Position {
@@ -114,13 +117,14 @@ export function newestCheckpoint(
  */
 export function writeAdapter(
   root: string,
-  trialId: string,
+  trial: Trial,
   adapter: Record<string, Tensor>,
   config: Record<string, unknown>,
   { source, step, rows, seconds }: Position,
   environments: readonly Environment[],
 ): void {
-  const folder = trialFolder(root, trialId);
+  const folder = join(trialFolder(root, trial.trialId), trainedPlace(trial, step));
+  makeFolder(folder);
   replaceSync(
     join(folder, 'training.json'),
     JSON.stringify({ source, step, rows, seconds }, null, 2),
@@ -137,11 +141,11 @@ export function writeAdapter(
  */
 export function finishedTraining(
   root: string,
-  trialId: string,
+  trial: Trial,
   source: string,
   step: number,
 ): Position | undefined {
-  const folder = trialFolder(root, trialId);
+  const folder = join(trialFolder(root, trial.trialId), trainedPlace(trial, step));
   const [config, times] = ['adapter/adapter_config.json', 'training.json'].map((name) =>
     readJson(join(folder, name)),
   );

@@ -21,7 +21,6 @@ import { EngineFailure } from './engine';
 import { HANDLED_SETTINGS } from './handled-settings';
 import { placeBackbone } from './placed-backbone';
 import { readPrecision } from './precision';
-import { describeOtherStep } from './trial-files';
 import { nameIn, type Enumeration, type Violation } from './violations';
 import type { WholeSpec, WholeTrial } from './whole-spec';
 
@@ -63,13 +62,11 @@ export function unmetPreconditions(
     found.push(...unableForTrial(at, trial, capabilities));
     const needed = NEEDED[spec.work!.$case];
     if (!needed) continue;
-    if (existsSync(join(root, 'trials', trial.trialId, needed.file))) {
-      const description = describeOtherStep(root, trial.trialId, atStep);
-      if (description !== undefined) found.push({ field: at, description });
-      continue;
-    }
-    const file = `trials/${trial.trialId}/${needed.file}`;
-    const description = `${file} does not exist; a job that does ${needed.writtenBy} writes it`;
+    const place = atStep > 0 ? `rungs/step-${atStep}/` : '';
+    const file = `trials/${trial.trialId}/${place}${needed.file}`;
+    if (existsSync(join(root, file))) continue;
+    const work = atStep > 0 ? `train with until_step ${atStep}` : needed.writtenBy;
+    const description = `${file} does not exist; a job that does ${work} writes it`;
     found.push({ field: at, description });
   }
   return found;

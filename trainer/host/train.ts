@@ -26,7 +26,13 @@ import { EngineFailure, Interrupted, type JobContext } from './engine';
 import { continueIn } from './environment';
 import { Pace } from './pace';
 import { permutation } from './random';
-import { describeFailure, describeResult, trainingSource, type Shapes } from './trial-files';
+import {
+  describeFailure,
+  describeResult,
+  trainedPlace,
+  trainingSource,
+  type Shapes,
+} from './trial-files';
 
 /** One trial during training, implemented by an engine. */
 export interface TrialModel {
@@ -135,7 +141,7 @@ class TrialRun {
   async run(): Promise<void> {
     const { context, trial, until } = this;
     const source = trainingSource(context.root, this.spec, trial);
-    const finished = finishedTraining(context.root, trial.trialId, source, until);
+    const finished = finishedTraining(context.root, trial, source, until);
     if (finished) {
       await this.pace.resume(until);
       this.removeIfOver(finished);
@@ -256,14 +262,13 @@ class TrialRun {
 
   private async finish(model: TrialModel, position: Position): Promise<void> {
     const { root } = this.context;
-    const { trialId } = this.trial;
     const adapter = await model.adapter();
     for (const [name, { data }] of Object.entries(adapter)) {
       const odd = data.find((value) => !Number.isFinite(value));
       if (odd !== undefined) this.requireFinite(position.step, `a weight of ${name}`, odd);
     }
     await this.context.writeWhenThereIsRoom(root, () =>
-      writeAdapter(root, trialId, adapter, this.config(), position, this.environments),
+      writeAdapter(root, this.trial, adapter, this.config(), position, this.environments),
     );
     this.removeIfOver(position);
     this.report(position);
@@ -297,9 +302,11 @@ class TrialRun {
   /** Reports the adapter on disk. */
   private report({ step, rows, seconds }: Position): void {
     const values = { steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds };
+    const { trialId } = this.trial;
+    const adapter = `${trainedPlace(this.trial, step)}adapter`;
     this.context.emit({
       $case: 'trialResult',
-      value: describeResult(this.context.root, this.trial.trialId, ['adapter'], values),
+      value: describeResult(this.context.root, trialId, [adapter], values),
     });
   }
 

@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { readAdapterStep } from '../../common/adapter-step';
 import { encodeSafetensors, type Tensor } from '../../common/safetensors';
 import {
   Adapter,
@@ -40,6 +39,13 @@ export const trialName = (trialId: string): string => `trials/${trialId}`;
 export const trialFolder = (root: string, trialId: string): string =>
   artifactPath(root, trialName(trialId));
 
+/**
+ * Where training to a step leaves adapter/ and training.json, in the trial's folder: there, or in a
+ * folder of its own for a step before the trial's last (a rung). Empty or ends with `/`.
+ */
+export const trainedPlace = ({ train }: Trial, step: number): string =>
+  step < train!.totalSteps ? `rungs/step-${step}/` : '';
+
 /** Hex SHA-256 of everything that a trial's mask depends on. */
 export function maskSource(spec: JobSpec, { seed, adapter, prune }: Trial): string {
   return digestParts(
@@ -69,18 +75,18 @@ export function trainingSource(
   );
 }
 
-/**
- * Hex SHA-256 of everything that a trial's predictions depend on. Throws EngineFailure
- * (BAD_ARTIFACT) if its adapter is not of the step that the job predicts at.
- */
-export function predictionSource(root: string, spec: JobSpec, { trialId }: Trial): string {
-  const other = describeOtherStep(root, trialId, findAtStep(spec));
-  if (other !== undefined) throw badArtifact(other);
-  return digestParts(
+/** Hex SHA-256 of everything that a trial's predictions depend on. */
+export const predictionSource = (root: string, spec: JobSpec, trial: Trial): string =>
+  digestParts(
     'prediction',
     ...inputs(spec),
-    describeArtifact(root, `${trialName(trialId)}/adapter`).digest,
+    describeArtifact(root, findAdapter(spec, trial)).digest,
   );
+
+/** The adapter that a job predicts with, by its name under the root. */
+function findAdapter(spec: JobSpec, trial: Trial): string {
+  const step = findAtStep(spec) || trial.train!.totalSteps;
+  return `${trialName(trial.trialId)}/${trainedPlace(trial, step)}adapter`;
 }
 
 function inputs(spec: JobSpec): unknown[] {
@@ -109,7 +115,7 @@ export function describeResult(
 ): TrialResult {
   const artifacts = names.map((name) => describeArtifact(root, `${trialName(trialId)}/${name}`));
   const environments = names
-    .map((name) => (name === 'adapter' ? ADAPTER_FILE : name))
+    .map((name) => (/(^|\/)adapter$/.test(name) ? `${name}/${WEIGHTS}` : name))
     .map((file) => readEnvironments(join(trialFolder(root, trialId), file)))
     .reduce<Environment[]>(
       (found, more) => [
@@ -200,8 +206,12 @@ export async function writePredictions(
   await context.writeWhenThereIsRoom(path, () => writeDurablySync(path, content));
 }
 
-/** The weights of a trained adapter, in the trial's folder. */
-export const ADAPTER_FILE = 'adapter/adapter_model.safetensors';
+/** A trained adapter's weights, in its folder. */
+const WEIGHTS = 'adapter_model.safetensors';
+
+/** The weights that a job predicts with. */
+export const findWeights = (root: string, spec: JobSpec, trial: Trial): string =>
+  artifactPath(root, `${findAdapter(spec, trial)}/${WEIGHTS}`);
 
 /** The file of a split's predictions, in the trial's folder. */
 export function predictionsFile(spec: JobSpec, split: string): string {
@@ -209,25 +219,6 @@ export function predictionsFile(spec: JobSpec, split: string): string {
   return `predictions.${split}${atStep > 0 ? `.step${atStep}` : ''}.safetensors`;
 }
 
-/** The step that a job predicts at; 0 for any. */
+/** The step that a job predicts at; 0 for the last. */
 const findAtStep = ({ work }: JobSpec): number =>
   work?.$case === 'predict' ? work.value.atStep : 0;
-
-/**
- * What is wrong with a trial's adapter if it is not of the step that predictions are asked for;
- * undefined if nothing is, or atStep is 0.
- */
-export function describeOtherStep(
-  root: string,
-  trialId: string,
-  atStep: number,
-): string | undefined {
-  if (atStep === 0) return undefined;
-  const step = readAdapterStep(join(trialFolder(root, trialId), 'adapter'));
-  if (step === atStep) return undefined;
-  return (
-    `trials/${trialId}/adapter is of ${step === undefined ? 'an unknown step' : `step ${step}`}, ` +
-    `not of step ${atStep}, which spec.predict.at_step asks for; ` +
-    `a train job with until_step ${atStep} writes it`
-  );
-}

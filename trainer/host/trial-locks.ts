@@ -1,4 +1,5 @@
 /** The locks of a job's trials, which it holds while it works. */
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LockFile } from '../../common/lock-file';
 import { removeLeftovers } from '../../common/temporary-names';
@@ -33,13 +34,20 @@ export async function holdTrials(
           warn: (text) => log('WARNING', text),
         }),
       );
-      removeLeftovers(folder);
-      removeLeftovers(join(folder, 'checkpoints'));
+      for (const place of ['', 'checkpoints', ...listRungs(folder)])
+        removeLeftovers(join(folder, place));
     }
     await work();
   } finally {
     for (const lock of held) lock.release();
   }
+}
+
+/** The folders of a trial's rungs, in its own. */
+function listRungs(folder: string): string[] {
+  const rungs = join(folder, 'rungs');
+  const names = existsSync(rungs) ? readdirSync(rungs) : [];
+  return names.filter((name) => name.startsWith('step-')).map((name) => `rungs/${name}`);
 }
 
 async function breathe(context: JobContext): Promise<void> {

@@ -1,17 +1,15 @@
 /** PredictWork: logits of each trial's trained adapter on the given splits. */
-import { join } from 'node:path';
 import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { JobSpec, PredictWork, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { readTensorsOf } from '../host/artifacts';
 import { EngineFailure, type JobContext } from '../host/engine';
 import { Pace } from '../host/pace';
 import {
-  ADAPTER_FILE,
   describeFailure,
   describeResult,
+  findWeights,
   hasPredictions,
   predictionsFile,
-  trialFolder,
   writePredictions,
 } from '../host/trial-files';
 import type { LoadedJob } from './loaded-job';
@@ -64,7 +62,7 @@ async function predictSplit(
   pace: Pace,
 ): Promise<void> {
   const layout = loaded.layout(trial);
-  const path = join(trialFolder(context.root, trial.trialId), ADAPTER_FILE);
+  const path = findWeights(context.root, spec, trial);
   const weights = flattened(layout, readTensorsOf(path, layout.shapes));
   const { offsets } = loaded.split(name);
   const found = new Array<Float32Array>(offsets.length - 1);

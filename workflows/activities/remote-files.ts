@@ -100,9 +100,7 @@ export class RemoteFiles {
    * @throws TrainerError; TransferFailed if the trainer no longer has what it has reported
    */
   async fetchResults(log: JobLog, signal: AbortSignal): Promise<void> {
-    const { root, spec, work } = this.job;
-    const trained = (trial: string): boolean =>
-      spec.trials.some((each) => each.trialId === trial && isTrained(root, each));
+    const { root, work } = this.job;
     const say = (note: string): void => log.hold('fetching', note);
     const settings = { ...this.settings(signal), say };
     for (const [trial, artifacts] of log.reported) {
@@ -111,12 +109,15 @@ export class RemoteFiles {
         continue;
       }
       // First, as a trainer writes them, so that it covers the adapter beside it.
-      const training = `trials/${trial}/training.json`;
-      if (work === 'train') await fetchIfThere(this.client, root, trial, training, settings);
+      if (work === 'train')
+        for (const { name } of artifacts) {
+          const training = name.replace(/adapter$/, 'training.json');
+          await fetchIfThere(this.client, root, trial, training, settings);
+        }
       for (const artifact of artifacts)
         await fetchArtifact(this.client, root, trial, artifact, settings);
       // The checkpoint of a rung is what the next one continues from.
-      if (work === 'train' && trained(trial))
+      if (work === 'train' && isTrained(root, trial))
         await removeFolder(join(root, 'trials', trial, 'checkpoints'));
       await removeParts(root, trial);
     }

@@ -73,7 +73,7 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     for (const trial of job.trials) {
       for (const [name, bags] of splits) {
         if (!files.hasPredictions(root, job, trial, name))
-          await files.writePredictions(context, job, trial, name, predict(root, trial, bags));
+          await files.writePredictions(context, job, trial, name, predict(root, job, trial, bags));
         await pace.advance(bags.split.rows, bags.split.rows);
         pace.stopBetweenPasses();
       }
@@ -162,8 +162,8 @@ function forward(head: Tensors, h: Floats, drop: (n: number) => Floats) {
   return { x, tanh, after, y, logits: affine(head, 'head.out', y) };
 }
 
-function predict(root: string, { trialId }: Trial, bags: Bags): Tensor<Floats> {
-  const path = join(files.trialFolder(root, trialId), files.ADAPTER_FILE);
+function predict(root: string, job: JobSpec, trial: Trial, bags: Bags): Tensor<Floats> {
+  const path = files.findWeights(root, job, trial);
   const head = Object.fromEntries(readTensorsOf(path, bags.shapes)) as Tensors;
   const keepAll = (n: number): Floats => new Float32Array(n).fill(1);
   const logits = Array.from({ length: bags.split.rows }, (_, row) => [

@@ -75,6 +75,16 @@ describe('an artifact root', () => {
     ]);
   });
 
+  test('gives up the rungs of a trial once it is done, but not what was measured there', async () => {
+    for (const id of ['t1', 't2']) {
+      write(`trials/${id}/rungs/step7.json`);
+      write(`trials/${id}/rungs/step-7/adapter/adapter_model.safetensors`, 'x'.repeat(20));
+    }
+    expect((await find()).filter(([path]) => path.includes('rungs'))).toEqual([
+      ['trials/t1/rungs/step-7', 20],
+    ]);
+  });
+
   test('gives up only a sweep’s own, and only what is old enough, if that is asked', async () => {
     expect(await find({ sweep: plan.sweep_id })).toEqual([
       ['trials/t1/checkpoints', 1000],

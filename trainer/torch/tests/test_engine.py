@@ -324,10 +324,8 @@ def test_what_made_it_is_stored_with_mask_adapter_and_predictions(
     engine = pruned(cola, root, backbone_path, PAIR[:1])
     told = Recorder()
     engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=4)), told)
-    engine.run(
-        spec(backbone_path, PAIR[:1], predict=job_pb2.PredictWork(splits=["validation"])),
-        Recorder(),
-    )
+    predict = job_pb2.PredictWork(splits=["validation"], at_step=4)
+    engine.run(spec(backbone_path, PAIR[:1], predict=predict), Recorder())
     (now,) = told.environments
     assert (now.framework, now.framework_version, now.device) == ("torch", torch.__version__, "cpu")
     assert now.precision == job_pb2.PRECISION_FLOAT32
@@ -335,8 +333,8 @@ def test_what_made_it_is_stored_with_mask_adapter_and_predictions(
     trial = root / "trials" / "a"
     for name in (
         "masks.safetensors",
-        "adapter/adapter_model.safetensors",
-        "predictions.validation.safetensors",
+        "rungs/step-4/adapter/adapter_model.safetensors",
+        "predictions.validation.step4.safetensors",
     ):
         assert read_environments(trial / name) == [now], name
 
@@ -351,7 +349,7 @@ def test_a_checkpoint_or_an_adapter_of_an_older_trainer_is_made_by_an_unknown_en
     content = json.loads(position.read_text())
     content["environment"] = content.pop("environments")[0]["details"]
     position.write_text(json.dumps(content))
-    weights = trial / "adapter" / "adapter_model.safetensors"
+    weights = trial / "rungs" / "step-4" / "adapter" / "adapter_model.safetensors"
     weights.write_bytes(save(load_file(weights)))
     again, further = Recorder(), Recorder()
     engine.run(spec(backbone_path, PAIR[:1], train=train_work(until_step=4)), again)

@@ -325,7 +325,8 @@ def test_training_starts_from_the_head_as_it_is_drawn(tiny_roberta: Path, tmp_pa
     shutil.copy(folder / "prior/masks.safetensors", folder / "published/masks.safetensors")
     engine.run(spec(tiny_roberta, trials, train=train_work(until_step=2)), Recorder())
     adapters = [
-        load_file(folder / one.trial_id / "adapter/adapter_model.safetensors") for one in trials
+        load_file(folder / one.trial_id / "rungs/step-2/adapter/adapter_model.safetensors")
+        for one in trials
     ]
     assert all(torch.equal(tensor, adapters[1][name]) for name, tensor in adapters[0].items())
 

@@ -8,6 +8,7 @@ checkpoints/step-<N>/position.json       step, rows and seconds so far, what it 
 adapter/                                 as in Trial of job.proto
 training.json                            rows and seconds of the training that made adapter/, which
                                          adapter/ cannot hold: its digest must not depend on them
+rungs/step-<N>/                          both of them for a step before the trial's last
 """
 
 import json
@@ -170,19 +171,19 @@ def _read(folder: Path, source: str, layout: Layout, device: torch.device) -> St
 
 
 def write_adapter(
-    trial: Path,
+    folder: Path,
     layout: Layout,
     parameters: Tensor,
     masks: Masks,
     config: dict[str, object],
     position: Position,
     environments: Environments,
-) -> Path:
+) -> None:
     """Writes training.json and then adapter/, so that training.json has every step that adapter/
-    names. Returns the adapter's folder.
+    names.
 
-    masks: empty unless the trial was pruned during training. environments: what trained it, in
-    order.
+    folder: where the step's adapter belongs (trained_folder). masks: empty unless the trial was
+    pruned during training. environments: what trained it, in order.
     """
     times = {
         "source": position.source,
@@ -190,7 +191,8 @@ def write_adapter(
         "rows": position.rows,
         "seconds": position.seconds,
     }
-    write_durably(trial / "training.json", json.dumps(times, indent=2).encode())
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(folder / "training.json", json.dumps(times, indent=2).encode())
     made = to_metadata(environments)
     weights = save(
         {name: tensor.cpu().contiguous() for name, tensor in layout.views(parameters).items()}, made
@@ -201,23 +203,21 @@ def write_adapter(
     }
     if masks:
         files["masks.safetensors"] = save(masks, made)
-    folder = trial / "adapter"
-    write_folder(folder, files)
-    return folder
+    write_folder(folder / "adapter", files)
 
 
-def finished_training(trial: Path, source: str, step: int, has_masks: bool) -> Position | None:
+def finished_training(folder: Path, source: str, step: int, has_masks: bool) -> Position | None:
     """Rows and seconds of the adapter on disk if it has this step and this source; None if training
     is still to be done.
 
-    has_masks: whether the trial is pruned during training, so that its masks are in the adapter's
-    folder.
+    folder: where the step's adapter belongs (trained_folder). has_masks: whether the trial is
+    pruned during training, so that its masks are beside the adapter.
     """
     try:
-        config = json.loads((trial / "adapter" / "adapter_config.json").read_bytes())
-        times = json.loads((trial / "training.json").read_bytes())
+        config = json.loads((folder / "adapter" / "adapter_config.json").read_bytes())
+        times = json.loads((folder / "training.json").read_bytes())
         files = ["adapter_model.safetensors", *(["masks.safetensors"] if has_masks else [])]
-        if not all((trial / "adapter" / name).is_file() for name in files):
+        if not all((folder / "adapter" / name).is_file() for name in files):
             return None
         if any((found["source"], found["step"]) != (source, step) for found in (config, times)):
             return None

@@ -22,6 +22,14 @@ def trial_folder(root: Path, trial_id: str) -> Path:
     return resolve(root, f"trials/{trial_id}")
 
 
+def trained_folder(root: Path, trial: job_pb2.Trial, step: int) -> Path:
+    """Where training to a step leaves adapter/ and training.json: the trial's folder, or one of its
+    own for a step before the trial's last (a rung)."""
+    folder = trial_folder(root, trial.trial_id)
+    is_rung = step < trial.train.total_steps
+    return folder / "rungs" / f"step-{step}" if is_rung else folder
+
+
 def mask_source(spec: job_pb2.JobSpec, trial: job_pb2.Trial) -> str:
     """Hex SHA-256 of everything that determines a trial's mask."""
     made_from = {"seed": trial.seed, "adapter": plain(trial.adapter), "prune": plain(trial.prune)}

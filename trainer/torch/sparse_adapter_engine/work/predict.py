@@ -8,7 +8,6 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from sparse_adapter_engine.data.rows import SUMMARIZATION
 from sparse_adapter_engine.errors import JobFailed, bad_artifact
-from sparse_adapter_engine.files.adapter_step import adapter_step, describe_other_step
 from sparse_adapter_engine.files.artifacts import (
     Tensors,
     read_metadata,
@@ -22,7 +21,7 @@ from sparse_adapter_engine.files.environments import (
     to_metadata,
 )
 from sparse_adapter_engine.files.room import write_when_there_is_room
-from sparse_adapter_engine.files.trials import trial_folder
+from sparse_adapter_engine.files.trials import trained_folder, trial_folder
 from sparse_adapter_engine.precision import other_precision, read_precision
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.reporting import Reporter
@@ -93,11 +92,7 @@ def _made_by(files: list[Path]) -> Environments:
 
 
 def _read_adapter(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> Tensors:
-    folder, asked = trial_folder(context.root, trial.trial_id), loaded.spec.predict.at_step
-    found = adapter_step(folder)
-    if asked and found != asked:
-        raise bad_artifact(describe_other_step(trial.trial_id, found, asked))
-    path = folder / "adapter" / "adapter_model.safetensors"
+    path = _adapter(context, loaded, trial) / "adapter_model.safetensors"
     tensors = read_tensors(path)
     for name, shape in loaded.layout(trial).shapes.items():
         if name not in tensors or tuple(tensors[name].shape) != shape:
@@ -105,8 +100,13 @@ def _read_adapter(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> Ten
     return {name: tensor.to(context.device) for name, tensor in tensors.items()}
 
 
+def _adapter(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> Path:
+    step = loaded.spec.predict.at_step or trial.train.total_steps
+    return trained_folder(context.root, trial, step) / "adapter"
+
+
 def _source(context: Context, loaded: Loaded, trial: job_pb2.Trial) -> str:
-    adapter = describe(context.root, trial_folder(context.root, trial.trial_id) / "adapter")
+    adapter = describe(context.root, _adapter(context, loaded, trial))
     source = f"{adapter.digest} {loaded.spec.dataset.name} {loaded.spec.backbone.digest}"
     if loaded.spec.dataset.task_kind == SUMMARIZATION:
         source += f" {loaded.spec.predict.generation.SerializeToString(deterministic=True).hex()}"

@@ -19,7 +19,13 @@ from sparse_adapter_engine.files.checkpoints import (
 from sparse_adapter_engine.files.digests import describe
 from sparse_adapter_engine.files.environments import continue_in, read_environments
 from sparse_adapter_engine.files.room import write_when_there_is_room
-from sparse_adapter_engine.files.trials import plain, read_masks, training_source, trial_folder
+from sparse_adapter_engine.files.trials import (
+    plain,
+    read_masks,
+    trained_folder,
+    training_source,
+    trial_folder,
+)
 from sparse_adapter_engine.masks.densities import is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning
 from sparse_adapter_engine.modules.layout import redraw
@@ -89,7 +95,9 @@ def _prepare(
     )
     asked = loaded.spec.train.until_step
     until = min(asked, trial.train.total_steps) if asked else trial.train.total_steps
-    finished = finished_training(folder, source, until, is_during_training(trial.prune))
+    finished = finished_training(
+        trained_folder(context.root, trial, until), source, until, is_during_training(trial.prune)
+    )
     if finished:
         return finished
     pruning = None
@@ -183,10 +191,10 @@ class _Writer:
         return seconds
 
     def finished(self, run: TrialRun) -> None:
-        folder = self._folder(run.trial.trial_id)
+        position, environments = run.position, run.environments
+        folder = trained_folder(self.context.root, run.trial, position.step)
         masks = run.masks if run.pruning else {}
         config = self._config(run)
-        position, environments = run.position, run.environments
         write_when_there_is_room(
             self.reporter,
             folder,
@@ -211,7 +219,7 @@ class _Writer:
         """Reports the adapter that is on disk."""
         values = {"steps": position.step, "rows": position.rows, "wall_seconds": position.seconds}
         values["rows_per_second"] = position.rows / position.seconds
-        adapter = self._folder(trial.trial_id) / "adapter"
+        adapter = trained_folder(self.context.root, trial, position.step) / "adapter"
         if is_during_training(trial.prune):
             layout = self.loaded.layout(trial)
             masks = read_masks(adapter, layout)

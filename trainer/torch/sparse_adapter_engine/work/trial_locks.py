@@ -56,8 +56,8 @@ def hold_trials(root: Path, spec: job_pb2.JobSpec, reporter: Reporter) -> Iterat
             _take(path, trial_id, reporter)
             held.callback(release, path)
             paths.append(path)
-            remove_leftovers(folder)
-            remove_leftovers(folder / "checkpoints")
+            for each in (folder, folder / "checkpoints", *folder.glob("rungs/step-*")):
+                remove_leftovers(each)
         yield
 
 

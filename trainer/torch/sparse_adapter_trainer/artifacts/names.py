@@ -15,13 +15,15 @@ _PLAIN = r"(?=[^/]{1,128}(?:/|\Z))[a-z0-9_][a-z0-9_.-]*"
 _FILE = rf"{_PLAIN}\.(?:json|safetensors)"
 _TRIAL = f"trials/{_ID}"
 _STEP = "checkpoints/step-[0-9]{1,19}"
+_RUNG = "rungs/step-[0-9]{1,19}"
 _FILES = re.compile(
     rf"(?:datasets|backbones)/{_ID}/{_FILE}"
-    rf"|{_TRIAL}/(?:masks\.safetensors|training\.json|(?:adapter|{_STEP})/{_FILE})"
+    rf"|{_TRIAL}/(?:masks\.safetensors|{_STEP}/{_FILE})"
+    rf"|{_TRIAL}/(?:{_RUNG}/)?(?:training\.json|adapter/{_FILE})"
     rf"|{_TRIAL}/predictions\.[a-z0-9_][a-z0-9_.-]{{0,127}}\.safetensors"
 )
 _FOLDERS = re.compile(
-    rf"(?:datasets|backbones|trials)/{_ID}|{_TRIAL}/(?:adapter|checkpoints|{_STEP})"
+    rf"(?:datasets|backbones|trials)/{_ID}|{_TRIAL}/(?:(?:{_RUNG}/)?adapter|checkpoints|{_STEP})"
 )
 _SHA256 = re.compile("[0-9a-f]{64}")
 LARGEST_SIZE = 2**53 - 1

@@ -7,7 +7,6 @@ from pathlib import Path
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sparse_adapter.trainer.v1 import capabilities_pb2, job_pb2
 
-from sparse_adapter_engine.files.adapter_step import adapter_step, describe_other_step
 from sparse_adapter_engine.handled import SETTINGS
 from sparse_adapter_engine.later_fields import set_later_fields
 from sparse_adapter_engine.precision import read_precision
@@ -105,18 +104,15 @@ def _check_trial_supported(
 def _check_earlier_work(
     at: str, trial: job_pb2.Trial, work: str, root: Path, at_step: int
 ) -> Found:
-    """at_step: the step that a job predicts at; 0 for any."""
+    """at_step: the step that a job predicts at; 0 for the last."""
     if work not in _NEEDED:
         return
     file, earlier = _NEEDED[work]
-    folder = root / "trials" / trial.trial_id
-    if not (folder / file).is_file():
-        yield (
-            at,
-            f"trials/{trial.trial_id}/{file} does not exist; a job that does {earlier} writes it",
-        )
-    elif at_step and (found := adapter_step(folder)) != at_step:
-        yield at, describe_other_step(trial.trial_id, found, at_step)
+    if at_step:
+        file, earlier = f"rungs/step-{at_step}/{file}", f"train with until_step {at_step}"
+    name = f"trials/{trial.trial_id}/{file}"
+    if not (root / name).is_file():
+        yield at, f"{name} does not exist; a job that does {earlier} writes it"
 
 
 def _check_splits(spec: job_pb2.JobSpec, folder: Path) -> Found:
