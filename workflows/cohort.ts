@@ -129,7 +129,7 @@ class PlacedCohort {
   }
 
   private async placeSome(): Promise<void> {
-    const held = await this.leases.acquire(this.waiting.length, this.avoid);
+    const held = await this.leases.acquire(this.waiting.length, this.avoid, this.waitsInVain);
     if (held === null) return;
     await this.sayPlaced();
     this.running++;

@@ -90,15 +90,19 @@ export class Leases {
     }
   }
 
-  /** Waits for a trainer; null if the mode changes first. */
-  async acquire(trials: number, avoid: string[]): Promise<HeldTrainer | null> {
+  /** Waits for a trainer; null if the mode changes first, or it is waited for in vain. */
+  async acquire(
+    trials: number,
+    avoid: string[],
+    isInVain: () => boolean,
+  ): Promise<HeldTrainer | null> {
     const cohort = workflowInfo().workflowId;
     const id = `${cohort}#${++this.asked}`;
     const { sweepId } = this.input;
     const isFirst = this.asked === 1;
     const request = { id, cohort, sweepId, isFirst, trials, avoid, ...this.placement };
     this.open = id;
-    const isDecided = () => this.granted !== null || this.mode() !== 'run';
+    const isDecided = () => this.granted !== null || this.mode() !== 'run' || isInVain();
     let pause = ASK_AGAIN_MS;
     do {
       await this.brief.askForTrainer(request);

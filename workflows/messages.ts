@@ -59,6 +59,8 @@ export interface SweepInput {
   isSearchable?: boolean;
   /** What is still to be changed, if its history became too long before that. */
   changes?: Change[];
+  /** Trials that were cancelled before then, without which a search makes no choice. */
+  missing?: string[];
   /** How often cohorts have run again, by id, if any has. */
   attempts?: Record<string, number>;
   /** Where the sweep's earlier runs got to, if its history became too long for one. */

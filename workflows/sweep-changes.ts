@@ -2,6 +2,7 @@
 import {
   ApplicationFailure,
   condition,
+  patched,
   proxyActivities,
   setHandler,
   type ChildWorkflowHandle,
@@ -36,26 +37,37 @@ export interface ChangingSweep {
 export class SweepChanges {
   /** While the plan is written, nothing else may write it. */
   isPlanning = false;
+  /** Whether a change is being made, which goes by the cohorts in progress: none may start. */
+  holdsStarts = false;
   /** No change is accepted from now on. */
   isEnding = false;
   /** Trials of choices yet to be made that were cancelled, so that these cannot be made. */
-  readonly missing = new Set<string>();
+  readonly missing: Set<string>;
   /** Trials that were cancelled in cohorts in progress, by cohort. */
   private readonly dropped = new Map<string, string[]>();
 
-  /** pending: what is still to be done. */
+  /** What is still to be done. */
+  readonly pending: Change[];
+
+  /** before: what an earlier run of the workflow has left. Changes are accepted from now on. */
   constructor(
     private readonly sweep: ChangingSweep,
-    readonly pending: Change[],
+    before: { changes?: Change[]; missing?: string[] },
   ) {
+    this.pending = [...(before.changes ?? [])];
+    this.missing = new Set(before.missing);
     setHandler(
       changeUpdate,
       (change) => {
         delete sweep.status.notChanged;
-        pending.push(change);
+        this.pending.push(change);
       },
       { validator: this.refuse },
     );
+  }
+
+  /** Makes changes from now on: the sweep knows which cohorts are over. */
+  begin(): void {
     this.takeAll().catch(() => undefined);
   }
 
@@ -83,6 +95,8 @@ export class SweepChanges {
       await condition(() => !this.isPlanning && this.pending.some((each) => this.canBegin(each)));
       const index = this.pending.findIndex((each) => this.canBegin(each));
       this.isPlanning = true;
+      // A change of an earlier version let them start.
+      this.holdsStarts = patched('starts-after-changes');
       try {
         const left = await this.take(this.pending[index]!);
         this.pending.splice(index, 1, ...left);
@@ -90,7 +104,7 @@ export class SweepChanges {
         this.sweep.status.notChanged = rootMessage(error);
         this.pending.splice(index, 1);
       }
-      this.isPlanning = false;
+      this.isPlanning = this.holdsStarts = false;
     }
   }
 
@@ -111,8 +125,9 @@ export class SweepChanges {
     const busy = Object.keys(status.cohorts).filter(this.isBusy);
     if (change.kind === 'retry') {
       const forgotten = await prompt.forgetOutcomes({ ...plan, trials, busy });
-      status.failed -= forgotten.failed;
-      status.cancelled -= forgotten.cancelled;
+      // Those of an earlier run are not among the counted.
+      status.failed = Math.max(0, status.failed - forgotten.failed);
+      status.cancelled = Math.max(0, status.cancelled - forgotten.cancelled);
       for (const trial of trials) this.missing.delete(trial);
       for (const [id, some] of this.dropped)
         this.dropped.set(
@@ -126,8 +141,27 @@ export class SweepChanges {
     const ended = await prompt.endTrials({ ...plan, trials, busy });
     status.cancelled += ended.cancelled;
     for (const trial of ended.missing) this.missing.add(trial);
-    for (const [id, some] of Object.entries(ended.inCohorts)) await this.drop(id, some);
-    return [];
+    const left: string[] = [];
+    for (const [id, some] of Object.entries(ended.inCohorts))
+      // Those of a cohort that has ended meanwhile may have a result by now, or none.
+      if (this.isBusy(id)) await this.drop(id, some);
+      else left.push(...some);
+    return left.length === 0 ? [] : [{ kind: 'cancel', trials: left }];
+  }
+
+  /**
+   * Gives trials that a cohort was to go on without their outcome, now that it has ended: it may
+   * have been through with them.
+   *
+   * @param cancelled how many trials the cohort has ended so
+   */
+  async settle(cohortId: string, cancelled: number): Promise<void> {
+    const trials = [...this.droppedOf(cohortId)];
+    if (trials.length === 0) return;
+    const { plan, status } = this.sweep;
+    const busy = Object.keys(status.cohorts).filter(this.isBusy);
+    const ended = await prompt.endTrials({ ...plan, trials, busy });
+    status.cancelled += Math.max(0, ended.cancelled - cancelled);
   }
 
   /** Tells a cohort; one that is only about to start is told when it does. */

@@ -164,6 +164,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       const isCancelled = outcome.cancelled > changes.droppedOf(id).length;
       status.cohorts[id] = isCancelled ? 'cancelled' : 'done';
       budget.note(outcome);
+      await changes.settle(id, outcome.cancelled);
     } catch (error) {
       const outcome = await short.failCohort({
         ...plan,
@@ -263,7 +264,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
           errors.length > 0 ||
           budget.spent !== null ||
           status.mode === 'cancel' ||
-          (status.mode === 'run' && hasRoom()),
+          (status.mode === 'run' && hasRoom() && !changes.holdsStarts),
       );
       if (errors.length > 0) break;
       if (budget.spent !== null && status.mode !== 'cancel') break;
@@ -317,7 +318,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
         queue.push(...again);
       },
     },
-    [...(input.changes ?? [])],
+    input,
   );
 
   /** Decides what the search can, and returns the cohorts that follow from it. */
@@ -334,6 +335,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     changes.missing.size > 0 ||
     Object.values(status.cohorts).includes('cancelled');
   queue = frugal ? await findUnfinished() : [...input.cohorts];
+  changes.begin();
   for (;;) {
     await runCohorts(queue);
     if (historyIsLong) break;
@@ -362,6 +364,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     const earlier = { mode, done, failed, cancelled };
     const next = { ...input, planDigest: plan.planDigest, cohorts: known, hasSearch, earlier };
     Object.assign(next, changes.pending.length > 0 && { changes: changes.pending });
+    Object.assign(next, changes.missing.size > 0 && { missing: [...changes.missing] });
     Object.assign(next, Object.keys(attempts).length > 0 && { attempts });
     await continueAsNew<typeof sweep>(next);
   }

@@ -61,8 +61,13 @@ export async function requestChange(
         2,
         'Give the same command again once it has ended.',
       );
-    await untilEnded(client, sweepId);
-    return false;
+    if (await isEnded(client, sweepId)) return false;
+    throw new UserError(
+      `${sweepId} cannot be ${DONE[change.kind]} now: it starts no more cohorts, and its last ` +
+        'ones are still running',
+      2,
+      'Give the same command again once it has ended.',
+    );
   }
 }
 
@@ -100,8 +105,9 @@ const noWorker = () =>
     '`sa-orch status` shows the worker and `sa-orch up` starts it. Then try again.',
   );
 
-async function untilEnded(client: Client, sweepId: string): Promise<void> {
-  const until = Date.now() + ENDING_MS;
-  while (isOpen((await workflowState(client, sweepId)).state) && Date.now() < until)
-    await sleep(POLL_MS);
+/** Waits for the end of a sweep that is ending; false if its last cohorts take longer. */
+async function isEnded(client: Client, sweepId: string): Promise<boolean> {
+  for (const until = Date.now() + ENDING_MS; Date.now() < until; await sleep(POLL_MS))
+    if (!isOpen((await workflowState(client, sweepId)).state)) return true;
+  return false;
 }

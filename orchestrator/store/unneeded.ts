@@ -84,11 +84,7 @@ export async function findUnneeded(
 
 type Found = Pick<Removable, 'kind' | 'path'>;
 
-async function listTrialFiles(
-  folder: string,
-  id: string,
-  { done, open }: Needs,
-): Promise<Found[]> {
+async function listTrialFiles(folder: string, id: string, { done, open }: Needs): Promise<Found[]> {
   const found: Found[] = [];
   const checkpoints = join(folder, 'checkpoints');
   // The adapter is what checkpoints and predictions were made for, or can be made from again.

@@ -322,7 +322,7 @@ describeStartedTrainer('a trainer at work', (here) => {
     expect(early).not.toBe(digest('rungs', final));
   });
 
-  test('never takes a rung for the end, nor the end for a rung, whoever comes between', async () => {
+  test('keeps a rung’s adapter and the last one apart, in whatever order', async () => {
     const both = anyTrial('two-sweeps');
     const of = (work: typeof PRUNE) => job(here.dataset, [both], work);
     const digest = (file: string) =>

@@ -4,10 +4,17 @@ import {
   CANCELLED,
   changeUpdate,
   setModeUpdate,
+  statusQuery,
   type Change,
   type JobOutcome,
 } from '../../workflows/messages';
-import { describeWithServer, SUCCEEDED, until } from './scripted-server';
+import {
+  describeWithServer,
+  readyTrainer,
+  SUCCEEDED,
+  until,
+  type ScriptedPool,
+} from './scripted-server';
 
 const EXTEND: Change = {
   kind: 'extend',
@@ -148,6 +155,105 @@ describeWithServer('a sweep that is changed while it runs', (server) => {
       });
     });
     expect(trainer.evaluated).toEqual([expect.objectContaining({ failed: { a: CANCELLED } })]);
+  });
+
+  test('gives a cancelled trial its outcome even if its cohort was through with it', async () => {
+    const evaluation = holdJobs();
+    const asked: string[][] = [];
+    const trainer = await server.withTrainer({ c1: ['a', 'b'] }, () => SUCCEEDED, {
+      activities: {
+        evaluateTrials: async () => {
+          await evaluation.answer();
+          return { done: 1, failed: 0, cancelled: 0, measured: 1 };
+        },
+        endTrials: ({ trials, busy }: { trials: string[]; busy: string[] }) => {
+          asked.push(busy);
+          if (busy.length === 0) return { cancelled: 1, missing: [], inCohorts: {} };
+          return { cancelled: 0, missing: [], inCohorts: { c1: trials } };
+        },
+      },
+    });
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['c1']);
+      await until(() => evaluation.held.length === 1);
+      await handle.executeUpdate(changeUpdate, { args: [{ kind: 'cancel', trials: ['a'] }] });
+      await until(() => asked.length === 1);
+      evaluation.release();
+      expect(await handle.result()).toMatchObject({ done: 1, cancelled: 1 });
+    });
+    expect(asked).toEqual([['c1'], []]);
+  });
+
+  test('ends a cancelled trial that waits for a trainer at once', async () => {
+    const pool: ScriptedPool = { trainers: [], graceSeconds: 60 };
+    const trainer = await server.withTrainer({ c1: ['a', 'b'] }, () => SUCCEEDED, {
+      pool,
+      activities: {
+        endTrials: ({ trials }: { trials: string[] }) => ({
+          ...{ cancelled: 0, missing: [], inCohorts: { c1: trials } },
+        }),
+      },
+    });
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['c1']);
+      await until(async () => {
+        const { cohorts } = await handle.query(statusQuery);
+        return cohorts.c1 === 'running';
+      });
+      await handle.executeUpdate(changeUpdate, { args: [{ kind: 'cancel', trials: ['a'] }] });
+      await until(() => trainer.evaluated.length === 1);
+      expect(trainer.evaluated[0]).toMatchObject({ trials: ['a'], failed: { a: CANCELLED } });
+      pool.trainers = [readyTrainer('late')];
+      await until(() => trainer.evaluated.length === 2);
+      expect(await handle.result()).toMatchObject({ done: 1, cancelled: 1 });
+      await trainer.findPool().terminate();
+    });
+    expect(trainer.jobs.every(({ trials }) => trials.join() === 'b')).toBe(true);
+  });
+
+  test('makes changes by what is running: none starts meanwhile', async () => {
+    const [first, ending, looking] = [holdJobs(), holdJobs(), holdJobs()];
+    const order: string[] = [];
+    const trainer = await server.withTrainer(
+      { c1: ['a'], c2: ['b'] },
+      ({ cohortId, work }) => {
+        order.push(`${work} ${cohortId}`);
+        return cohortId === 'c1' && work === 'prune' ? first.answer() : SUCCEEDED;
+      },
+      {
+        activities: {
+          listUnfinishedCohorts: async () => {
+            await looking.answer();
+            order.push('looked');
+            return ['c1', 'c2'];
+          },
+          forgetOutcomes: () => {
+            order.push('retry');
+            return NOTHING;
+          },
+          endTrials: async () => {
+            await ending.answer();
+            order.push('cancel');
+            return { cancelled: 0, missing: [], inCohorts: {} };
+          },
+        },
+      },
+    );
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['c1', 'c2'], { maxParallel: 1 });
+      await handle.executeUpdate(changeUpdate, { args: [{ kind: 'retry', trials: ['a'] }] });
+      await until(() => looking.held.length === 1);
+      looking.release();
+      await until(() => first.held.length === 1);
+      await handle.executeUpdate(changeUpdate, { args: [{ kind: 'cancel', trials: ['b'] }] });
+      await until(() => ending.held.length === 1);
+      first.release();
+      await until(() => trainer.evaluated.length === 1);
+      ending.release();
+      await handle.result();
+    });
+    expect(order.indexOf('looked')).toBeLessThan(order.indexOf('retry'));
+    expect(order.indexOf('cancel')).toBeLessThan(order.indexOf('prune c2'));
   });
 
   test('takes no change while it is being cancelled', async () => {

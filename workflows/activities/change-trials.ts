@@ -74,7 +74,8 @@ export function endTrials(
     let cancelled = 0;
     for (const id of trials) {
       const known = await readResult(root, sweepId, id);
-      if (known?.status === 'done' || known?.status === 'failed') continue;
+      // An earlier attempt may have ended it.
+      if (known !== null && known.status !== 'cancelled') continue;
       if (undecided.has(id)) missing.push(id);
       const cohort = listCohortsOf(plan, id).find((each) => busy.includes(each));
       if (cohort !== undefined) (inCohorts[cohort] ??= []).push(id);

@@ -75,7 +75,7 @@ describe('an artifact root', () => {
     ]);
   });
 
-  test('gives up the rungs of a trial once it is done, but not what was measured there', async () => {
+  test('gives up the rungs of a done trial, but not what was measured there', async () => {
     for (const id of ['t1', 't2']) {
       write(`trials/${id}/rungs/step7.json`);
       write(`trials/${id}/rungs/step-7/adapter/adapter_model.safetensors`, 'x'.repeat(20));
