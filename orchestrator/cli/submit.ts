@@ -13,6 +13,7 @@ import { hasPlan, readPlan, writePlan } from '../store/plan-store';
 import { writeStopped } from '../store/rung-results';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
+import { canonicalJson } from '../sweep/canonical';
 import { listStopped } from '../sweep/rungs';
 import {
   countTrials,
@@ -109,6 +110,7 @@ export async function submitSweep(
     onProgress('!', `sweep ${plan.sweep_id}`, `${reason} while it was open: it begins again`);
     await terminateSweep(client, plan.sweep_id, reason);
   }
+  await refuseExtendedMeanwhile(root, planned);
   // Without the plan they come from, failures are what is left of a removed folder.
   const isLeft = !hasPlan(root, plan.sweep_id);
   plan = options.decided;
@@ -178,6 +180,23 @@ export async function submitSweep(
     ...(isSearchable ? { typedSearchAttributes: describeSweep(plan.name, tasks, backbone) } : {}),
   });
   return { state: 'started', isPaused: false, plan };
+}
+
+/**
+ * Another command may have extended the sweep after this one had read its plan.
+ *
+ * @throws UserError (exit 2) if so, as this plan would replace that one
+ */
+export async function refuseExtendedMeanwhile(root: string, planned: Plan): Promise<void> {
+  if (!hasPlan(root, planned.sweep_id)) return;
+  const { extended = [] } = await readPlan(root, planned.sweep_id);
+  const known = (planned.extended ?? []).slice(0, extended.length);
+  if (canonicalJson(known) === canonicalJson(extended)) return;
+  throw new UserError(
+    `${planned.sweep_id} was extended by another command meanwhile`,
+    2,
+    'Give the same command again.',
+  );
 }
 
 /**

@@ -17,7 +17,9 @@ export function nameEnd(
   results: readonly TrialResult[],
 ): EndedState {
   const cancelled = results.filter(({ status }) => status === 'cancelled').length;
-  if (results.length === countTrials(plan)) return cancelled > 0 ? 'cancelled' : 'complete';
+  // A sweep that has finished went on without the trials that were cancelled.
+  const isCancelled = cancelled > 0 && state !== 'finished';
+  if (results.length === countTrials(plan)) return isCancelled ? 'cancelled' : 'complete';
   return state === 'unknown' ? 'not running' : state;
 }
 
@@ -30,9 +32,9 @@ export async function describeEnd(
   const plan = await readPlan(root, sweepId);
   const results = await readResults(root, plan);
   const end = nameEnd(state, plan, results);
-  const [done, stopped] = ['done', 'stopped'].map(
+  const [done, stopped, cancelled] = ['done', 'stopped', 'cancelled'].map(
     (status) => results.filter((result) => result.status === status).length,
-  ) as [number, number];
+  ) as [number, number, number];
   const words: Partial<Record<EndedState, string>> = {
     complete: 'has finished',
     finished: 'has finished',
@@ -41,6 +43,7 @@ export async function describeEnd(
     failed: 'has failed',
   };
   const early = stopped > 0 ? `, ${stopped} stopped early` : '';
-  const counts = `${done} of ${countTrials(plan)} trials done${early}`;
+  const without = end === 'complete' && cancelled > 0 ? `, ${cancelled} cancelled` : '';
+  const counts = `${done} of ${countTrials(plan)} trials done${early}${without}`;
   return { end, sentence: `${sweepId} ${words[end] ?? 'is not running'} (${counts})` };
 }
