@@ -20,23 +20,25 @@ const SEEDS = 10;
 
 export const OVERLAPS_FILE = 'overlaps.jsonl';
 
-const FORMAT: Overlap['format'] = 1;
+/** 2: by_chance goes by each matrix. */
+const FORMAT: Overlap['format'] = 2;
 
 /** Two masks. */
 export interface Overlap {
-  format: 1;
+  format: 2;
   /** What differs between the two trials. */
   between: 'seeds' | 'pruners';
   first: string;
   second: string;
   /** Weights that both keep, divided by those that at least one keeps; null if none does. */
   jaccard: number | null;
-  /** What it would be on average if each kept as many weights at random; null as above. */
+  /** What it would be if each kept as many weights of each matrix at random; null as above. */
   by_chance: number | null;
 }
 
 /**
- * Measures the pairs of finished trials that are not known yet, and returns all.
+ * Measures the pairs of finished trials that are not known yet. Returns all, and the first trial of
+ * each pair that is still to be measured.
  *
  * @param done ids of finished trials
  * @param until a time in milliseconds since the epoch, after which the rest waits for next time
@@ -46,17 +48,21 @@ export async function measureOverlaps(
   plan: Plan,
   done: ReadonlySet<string>,
   until = Infinity,
-): Promise<Overlap[]> {
+): Promise<{ overlaps: Overlap[]; left: string[] }> {
   const path = join(sweepDir(root, plan.sweep_id), OVERLAPS_FILE);
   const text = (await readIfThere(path)) ?? '';
   const known = new Map(readLines(text).map((each) => [nameOf(each), each]));
   const found: Overlap[] = [];
+  const left: string[] = [];
   let hasNew = false;
   for (const pairs of listGroups(plan, done)) {
     const masks = new Map<string, PackedMask | null>();
     for (const pair of pairs) {
       const before = known.get(nameOf(pair));
-      if (before === undefined && Date.now() > until) continue;
+      if (before === undefined && Date.now() > until) {
+        left.push(pair.first);
+        continue;
+      }
       const overlap = before ?? measurePair(root, pair, masks);
       if (overlap !== null) found.push(overlap);
       if (before !== undefined) continue;
@@ -65,7 +71,7 @@ export async function measureOverlaps(
     }
   }
   if (hasNew) await writeDurably(path, found.map((each) => `${JSON.stringify(each)}\n`).join(''));
-  return found;
+  return { overlaps: found, left };
 }
 
 /** Lines that cannot be read, or are of an earlier version, are measured again. */
@@ -123,7 +129,8 @@ interface PackedMask {
   layout: string;
   words: Uint32Array;
   kept: number;
-  of: number;
+  /** By matrix. */
+  parts: { kept: number; of: number }[];
 }
 
 /** null if a mask is not there, or if the two are not of the same weights. */
@@ -140,7 +147,7 @@ function measurePair(
   let both = 0;
   for (let i = 0; i < a.words.length; i++) both += countBits(a.words[i]! & b.words[i]!);
   const either = a.kept + b.kept - both;
-  const random = (a.kept * b.kept) / a.of;
+  const random = a.parts.reduce((sum, { kept, of }, i) => sum + (kept * b.parts[i]!.kept) / of, 0);
   const round = (value: number) => Number(value.toPrecision(6));
   return {
     format: FORMAT,
@@ -161,15 +168,19 @@ function packMask(path: string): PackedMask | null {
   }
   const of = tensors.reduce((sum, [, { data }]) => sum + data.length, 0);
   const words = new Uint32Array(Math.ceil(of / 32));
-  let [at, kept] = [0, 0];
-  for (const [, { data }] of tensors)
+  let at = 0;
+  const parts = tensors.map(([, { data }]) => {
+    let kept = 0;
     for (let i = 0; i < data.length; i++, at++)
       if (data[i]) {
         words[at >>> 5]! |= 1 << (at & 31);
         kept++;
       }
+    return { kept, of: data.length };
+  });
+  const kept = parts.reduce((sum, part) => sum + part.kept, 0);
   const layout = JSON.stringify(tensors.map(([name, { shape }]) => [name, shape]));
-  return { layout, words, kept, of };
+  return { layout, words, kept, parts };
 }
 
 /** The ones of a word, summed in parallel (Warren 2012, 5-1). */

@@ -13,6 +13,8 @@ export interface TaskDiagnostics {
   metrics: string[];
   rows: RowDiagnostics[];
   overlaps: OverlapSummary[];
+  /** Pairs of masks that are still to be measured. */
+  overlaps_left: number;
 }
 
 export interface RowDiagnostics {
@@ -41,11 +43,13 @@ export interface OverlapSummary {
   by_chance: number;
 }
 
+const NO_OVERLAPS = { overlaps: [], left: [] };
+
 export function summarizeDiagnostics(
   { tasks }: Pick<SweepSummary, 'tasks'>,
   { trials }: Pick<Plan, 'trials'>,
   diagnostics: ReadonlyMap<string, TrialDiagnostics>,
-  overlaps: readonly Overlap[] = [],
+  { overlaps, left }: { overlaps: readonly Overlap[]; left: readonly string[] } = NO_OVERLAPS,
 ): TaskDiagnostics[] {
   const seeds = new Map(trials.map(({ id, seed }) => [id, seed]));
   return tasks.map(({ task, metrics, rows }) => ({
@@ -53,8 +57,14 @@ export function summarizeDiagnostics(
     metrics,
     rows: rows.map((row) => summarizeRow(row, seeds, diagnostics)),
     overlaps: summarizeOverlaps(rows, overlaps),
+    overlaps_left: countOf(rows, left),
   }));
 }
+
+const countOf = (rows: readonly RowSummary[], trials: readonly string[]): number => {
+  const own = new Set(rows.flatMap((row) => row.trial_ids));
+  return trials.filter((id) => own.has(id)).length;
+};
 
 function summarizeRow(
   row: RowSummary,

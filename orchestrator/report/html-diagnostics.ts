@@ -1,7 +1,7 @@
 /** The sections of report.html on single rows: confused classes and masks, folded. */
 import { plural } from '../base/plural';
 import type { OverlapSummary, RowDiagnostics, TaskDiagnostics } from './diagnostics-summary';
-import { formatCount, formatPercent, metricTitle } from './format';
+import { formatCount, metricTitle } from './format';
 import { escapeHtml, renderFolded, renderHtmlTable } from './html-parts';
 
 /** More classes than these are shown as the pairs that are confused most often. */
@@ -75,7 +75,7 @@ function renderConfusion(confusion: RowDiagnostics['confusions'][number]): strin
 
 function showPart(right: number, of: readonly number[]): string {
   const all = of.reduce((sum, n) => sum + n, 0);
-  return all === 0 ? 'no row' : formatPercent(right / all);
+  return all === 0 ? 'no row' : `${((100 * right) / all).toFixed(1)} %`;
 }
 
 function renderPairs({ labels, counts }: RowDiagnostics['confusions'][number]): string {
@@ -90,7 +90,7 @@ function renderPairs({ labels, counts }: RowDiagnostics['confusions'][number]): 
 }
 
 function renderMasks(
-  { task, overlaps }: TaskDiagnostics,
+  { task, overlaps, overlaps_left: left }: TaskDiagnostics,
   rows: readonly RowDiagnostics[],
   more: readonly string[],
 ): string[] {
@@ -103,6 +103,9 @@ function renderMasks(
         'with a kept weight both before and behind it.</p>',
       ...more,
       ...(overlaps.length > 0 ? [renderOverlaps(overlaps)] : []),
+      ...(left > 0
+        ? [`<p>${plural(left, 'pair')} of masks not measured yet; \`sa-orch report\` does so.</p>`]
+        : []),
       ...masked.map(renderMask),
     ]),
   ];

@@ -69,8 +69,8 @@ export async function writeReport(
   await diagnostics.refresh(plan, sorted, until);
   const known = sorted.flatMap(({ trial_id: id }) => diagnostics.all.get(id) ?? []);
   const done = new Set(known.map(({ trial_id: id }) => id));
-  const overlaps = isWhole ? await measureOverlaps(root, plan, done, until) : [];
-  const details = summarizeDiagnostics(summary, plan, diagnostics.all, overlaps);
+  const masks = isWhole ? await measureOverlaps(root, plan, done, until) : undefined;
+  const details = summarizeDiagnostics(summary, plan, diagnostics.all, masks);
   const figures = [
     { description: AXES, svg: await renderAxes(summary) },
     { description: CURVES, svg: await renderCurves(details) },
@@ -82,6 +82,6 @@ export async function writeReport(
   const lines = isWhole ? [path(DIAGNOSTICS_FILE)] : [];
   for (const file of lines)
     await writeDurably(file, known.map((each) => `${JSON.stringify(each)}\n`).join(''));
-  if (overlaps.length > 0) lines.push(path(OVERLAPS_FILE));
+  if (masks && masks.overlaps.length > 0) lines.push(path(OVERLAPS_FILE));
   return { files: [...Object.values(files), ...search, ...lines] };
 }

@@ -36,8 +36,10 @@ export interface ChosenAnswer {
    * answer is empty.
    */
   noAnswerMargin: number;
-  /** The sum of the logits of the best span; null if no span is allowed. */
+  /** The sum of the logits of text's span; null if no span is allowed. */
   score: number | null;
+  /** That of nonEmptyText's; null if no span has any text. */
+  nonEmptyScore: number | null;
   /** False if a logit is NaN or infinite; the texts are then empty. */
   finite: boolean;
 }
@@ -68,7 +70,8 @@ export function chooseAnswer(
   rules: AnswerRules = ANSWER_RULES,
 ): ChosenAnswer {
   if (!logits.every(({ start, end }) => allFinite(start) && allFinite(end))) {
-    return { text: '', nonEmptyText: '', noAnswerMargin: 0, score: null, finite: false };
+    const nothing = { text: '', nonEmptyText: '', score: null, nonEmptyScore: null };
+    return { ...nothing, noAnswerMargin: 0, finite: false };
   }
   let noAnswer = Infinity;
   const spans: Span[] = [];
@@ -79,14 +82,12 @@ export function chooseAnswer(
   }
   // Array.sort is stable: the first of equal ones stays first.
   const best = spans.sort((a, b) => b.score - a.score);
-  const {
-    text: nonEmptyText,
-    start,
-    end,
-  } = best.find(({ text }) => text !== '') ?? { text: '', start: 0, end: 0 };
+  const found = best.find(({ text }) => text !== '');
+  const { text: nonEmptyText, start, end } = found ?? { text: '', start: 0, end: 0 };
   const noAnswerMargin = Math.fround(Math.fround(noAnswer - start) - end);
   const { text = '', score = null } = best[0] ?? {};
-  return { text, nonEmptyText, noAnswerMargin, score, finite: true };
+  const nonEmptyScore = found?.score ?? null;
+  return { text, nonEmptyText, noAnswerMargin, score, nonEmptyScore, finite: true };
 }
 
 function listSpans(

@@ -37,9 +37,10 @@ export const questionInputs: Inputs<QuestionDataset> = {
     }
     return examples.map(({ id }, i) => {
       const found = chosen[i]!;
-      const answer = { id, answer: chooseText(found, dataset), score: found.score };
-      if (!dataset.questions.no_answer) return answer;
-      return { ...answer, span: found.nonEmptyText, no_answer: found.noAnswerMargin };
+      const { score, nonEmptyText: span, nonEmptyScore, noAnswerMargin } = found;
+      const answer = { id, answer: chooseText(found, dataset) };
+      if (!dataset.questions.no_answer) return { ...answer, score };
+      return { ...answer, score: nonEmptyScore, span, no_answer: noAnswerMargin };
     });
   },
 };

@@ -173,18 +173,18 @@ describe('how masks overlap', () => {
     writeTrial(at('rand', 0.4, 2), { 'layers.0.up.weight': mask([6, 6], [1, 2, 3, 33]) });
     writeTrial(at('snip', 0.4, 1), { 'layers.0.up.weight': mask([6, 6], [0, 1, 2, 33]) });
     writeTrial(at('snip', 0.8, 1), { 'layers.0.up.weight': mask([6, 6], [5]) });
-    const found = await measureOverlaps(root, plan, ids);
+    const { overlaps: found } = await measureOverlaps(root, plan, ids);
     const by_chance = Number((4 / 9 / (8 - 4 / 9)).toPrecision(6));
     expect(found).toEqual([
       {
-        ...{ format: 1, between: 'seeds' },
+        ...{ format: 2, between: 'seeds' },
         first: at('rand', 0.4, 1).id,
         second: at('rand', 0.4, 2).id,
         jaccard: 0.6,
         by_chance,
       },
       {
-        ...{ format: 1, between: 'pruners' },
+        ...{ format: 2, between: 'pruners' },
         first: at('rand', 0.4, 1).id,
         second: at('snip', 0.4, 1).id,
         jaccard: 1,
@@ -193,21 +193,47 @@ describe('how masks overlap', () => {
     ]);
   });
 
+  test('is by chance what masks with as many weights of each matrix have in common', async () => {
+    const masks = (last: number) => ({
+      'layers.0.down.weight': mask(
+        [6, 6],
+        Array.from({ length: 18 }, (_, i) => i),
+      ),
+      'layers.0.up.weight': mask([6, 6], [last]),
+    });
+    writeTrial(at('rand', 0.4, 1), masks(3));
+    writeTrial(at('rand', 0.4, 2), masks(4));
+    const { overlaps } = await measureOverlaps(root, plan, ids);
+    const both = (18 * 18) / 36 + 1 / 36;
+    expect(overlaps).toMatchObject([
+      { jaccard: 0.9, by_chance: Number((both / (38 - both)).toPrecision(6)) },
+    ]);
+  });
+
+  test('is left for the next time once the time is over', async () => {
+    for (const seed of [1, 2]) writeTrial(at('rand', 0.4, seed), MASKS);
+    const some = new Set([1, 2].map((seed) => at('rand', 0.4, seed).id));
+    expect(await measureOverlaps(root, plan, some, Date.now() - 1)).toEqual({
+      overlaps: [],
+      left: [at('rand', 0.4, 1).id],
+    });
+  });
+
   test('is left out where a file is broken', async () => {
     for (const trial of [at('rand', 0.4, 1), at('rand', 0.4, 2)]) writeTrial(trial, MASKS);
     place(`trials/${at('rand', 0.4, 2).id}`, 'masks.safetensors', 'half');
     place(`sweeps/${plan.sweep_id}`, 'overlaps.jsonl', '{"half\n');
-    expect(await measureOverlaps(root, plan, ids)).toEqual([]);
+    expect(await measureOverlaps(root, plan, ids)).toEqual({ overlaps: [], left: [] });
   });
 
   test('is measured once, and adds what is new', async () => {
     writeTrial(at('rand', 0.4, 1), MASKS);
     writeTrial(at('rand', 0.4, 2), MASKS);
-    const [first] = await measureOverlaps(root, plan, ids);
+    const [first] = (await measureOverlaps(root, plan, ids)).overlaps;
     rmSync(join(root, 'trials', at('rand', 0.4, 2).id), { recursive: true });
     writeTrial(at('snip', 0.4, 1), MASKS);
     expect(existsSync(join(root, 'sweeps', plan.sweep_id, 'overlaps.jsonl'))).toBe(true);
-    const found = await measureOverlaps(root, plan, ids);
+    const { overlaps: found } = await measureOverlaps(root, plan, ids);
     expect(found).toHaveLength(2);
     expect(found[0]).toEqual(first);
   });

@@ -47,9 +47,14 @@ function diagnose(plan: Plan, change: Partial<TrialDiagnostics> = {}) {
   );
 }
 
-function render(plan: Plan, diagnostics: ReturnType<typeof diagnose>, overlaps: Overlap[] = []) {
+function render(
+  plan: Plan,
+  diagnostics: ReturnType<typeof diagnose>,
+  overlaps: Overlap[] = [],
+  left: string[] = [],
+) {
   const summary = summarize(plan, buildResults(plan), {});
-  const details = summarizeDiagnostics(summary, plan, diagnostics, overlaps);
+  const details = summarizeDiagnostics(summary, plan, diagnostics, { overlaps, left });
   return {
     details,
     page: renderHtml(summary, '<svg/>', null, { figures: [], diagnostics: details }),
@@ -70,8 +75,8 @@ test('a confusion matrix is summed over the seeds of a row, folded, with what is
   expect(page).toContain('called best, by accuracy.');
   expect(cellsAfter(page, 'dense, bottleneck 64: validation rows, summed over 3 trials')).toEqual([
     ['true class', 'as not_equivalent', 'as &lt;equivalent&gt;', 'right'],
-    ['not_equivalent', '60', '30', '67 %'],
-    ['&lt;equivalent&gt;', '6', '186', '97 %'],
+    ['not_equivalent', '60', '30', '66.7 %'],
+    ['&lt;equivalent&gt;', '6', '186', '96.9 %'],
   ]);
 });
 
@@ -98,19 +103,19 @@ test('predictions that are no number have a column', () => {
   const { page } = render(plan, diagnose(plan, { confusions }));
   expect(cellsAfter(page, 'dense, bottleneck 64: validation rows').slice(0, 2)).toEqual([
     ['true class', 'as no', 'as yes', 'no prediction', 'right'],
-    ['no', '3', '0', '6', '33 %'],
+    ['no', '3', '0', '6', '33.3 %'],
   ]);
 });
 
 test('masks are told by layer and matrix, with units alive, and overlaps', () => {
   const plan = buildPlan();
   const [first, second] = plan.trials.filter(({ prune }) => prune.sparsity === 0.4);
-  const { page } = render(plan, diagnose(plan), [
-    {
-      ...{ format: 1, between: 'seeds', jaccard: 0.5, by_chance: 0.43 },
-      ...{ first: first!.id, second: second!.id },
-    },
-  ]);
+  const overlap: Overlap = {
+    ...{ format: 2, between: 'seeds', jaccard: 0.5, by_chance: 0.43 },
+    ...{ first: first!.id, second: second!.id },
+  };
+  const { page } = render(plan, diagnose(plan), [overlap], [first!.id, 'of-another-sweep']);
+  expect(page).toContain('<p>1 pair of masks not measured yet; `sa-orch report` does so.</p>');
   expect(cellsAfter(page, 'snip 40 %, bottleneck 64, 3 masks')).toEqual([
     ['layer', 'ffn.down', 'ffn.up', 'density', 'units alive, passing of ffn'],
     ['layers.0', '30.0 %', '50.0 %', '40.0 %', '7, 6 of 8'],

@@ -172,7 +172,7 @@ describe('the answer that logits choose', () => {
       text: 'mill by the river',
       nonEmptyText: 'mill by the river',
       noAnswerMargin: -23,
-      score: 5,
+      ...{ score: 5, nonEmptyScore: 5 },
       finite: true,
     });
   });
@@ -218,7 +218,7 @@ describe('the answer that logits choose', () => {
       text: 'river',
       nonEmptyText: 'river',
       noAnswerMargin: 3 - 6,
-      score: 6,
+      ...{ score: 6, nonEmptyScore: 6 },
       finite: true,
     });
   });
@@ -226,7 +226,7 @@ describe('the answer that logits choose', () => {
   test('can be an empty piece of text in v1.1, which v2.0 passes over', () => {
     const spaces: Window = { contextBegin: 3, begins: [0, 4], ends: [3, 4] };
     const chosen = chooseAnswer(context, [spaces], [logits({ 3: 1, 4: 2 }, { 3: 1, 4: 2 })]);
-    expect(chosen).toMatchObject({ text: '', nonEmptyText: 'red ' });
+    expect(chosen).toMatchObject({ text: '', score: 4, nonEmptyText: 'red ', nonEmptyScore: 3 });
   });
 
   test('is empty, and marked, where a logit is no number', () => {
