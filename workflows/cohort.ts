@@ -63,6 +63,7 @@ async function runCohort(
   const triedElsewhere = new Set<string>();
   const whole: PartOf = {
     plan,
+    evaluateAt: input.evaluateAt ?? [],
     mode: () => mode,
     isDropped: (trial) => dropped.has(trial),
     nextGeneration: () => `${run}-${generations++}`,

@@ -3,7 +3,7 @@
  * workflows and by the CLI, so it may import only `@temporalio/workflow` and types.
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { Extension } from '../orchestrator/sweep/types';
+import type { CohortRef, Extension } from '../orchestrator/sweep/types';
 import type { TrainerSource } from '../orchestrator/trainer-client/registry';
 import type { Work } from '../orchestrator/trainer-client/spec';
 
@@ -36,7 +36,7 @@ export interface SweepInput {
    */
   run: string;
   /** In the order of execution. */
-  cohorts: { id: string; dataset: string }[];
+  cohorts: CohortRef[];
   /**
    * How many cohorts may be in progress at once. For sweeps of an earlier version, the trainer's
    * slots: with more, a cohort's last stage would wait behind the next one's training. With a pool,
@@ -75,6 +75,8 @@ export interface CohortInput {
   mode: Mode;
   /** Trials that were cancelled before it started. */
   dropped?: string[];
+  /** Steps at which its trials are evaluated before their last; absent for none. */
+  evaluateAt?: number[];
   /** Absent in sweeps of an earlier version. */
   placement?: CohortPlacement;
   /** Whether brief activities run within workflow tasks; absent in sweeps of an earlier version. */
@@ -168,6 +170,8 @@ export interface JobRef {
   cohortId: string;
   trials: string[];
   work: Work;
+  /** Until, or at, this step of each trial, if that is not as far as the cohort takes them. */
+  step?: number;
   /** `<run>-<n>`: a retry is a new generation, hence a new job. */
   generation: string;
   /** Where; absent in cohorts of an earlier version, which use the worker's only trainer. */

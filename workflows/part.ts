@@ -51,6 +51,8 @@ const OF_THE_TRAINER = ['internal', 'quarantined', 'out_of_memory'];
 /** A cohort, as its parts see it. */
 export interface PartOf {
   plan: { sweepId: string; planDigest: string; cohortId: string };
+  /** Steps at which its trials are evaluated before their last. */
+  evaluateAt: readonly number[];
   mode(): Mode;
   /** Whether a trial was cancelled, while the others go on. */
   isDropped(trial: string): boolean;
@@ -135,7 +137,7 @@ export async function runPart(
   }
 
   /** Null if these trials are through, or failed. */
-  async function runStage(work: Work, all: string[]): Promise<Return | null> {
+  async function runStage({ work, step }: Stage, all: string[]): Promise<Return | null> {
     let generation = cohort.nextGeneration();
     let retries = 0;
     let some = all;
@@ -154,6 +156,7 @@ export async function runPart(
         ...cohort.plan,
         trials: some,
         work,
+        ...(step === undefined ? {} : { step }),
         generation,
         ...(held === null ? {} : { trainer: held.lease.trainer, part: held.part }),
       };
@@ -183,7 +186,8 @@ export async function runPart(
         // less memory.
         const half = Math.ceil(some.length / 2);
         return (
-          (await runStage(work, some.slice(0, half))) ?? (await runStage(work, some.slice(half)))
+          (await runStage({ work, step }, some.slice(0, half))) ??
+          (await runStage({ work, step }, some.slice(half)))
         );
       }
       if (failure.reason === 'internal' && retries < INTERNAL_RETRIES) {
@@ -206,18 +210,35 @@ export async function runPart(
     return null;
   }
 
-  for (const work of ['prune', 'train', 'predict'] as const) {
+  for (const stage of listStages(cohort.evaluateAt)) {
     const alive = trials.filter((trial) => !(trial in failed));
-    const returned = alive.length > 0 ? await runStage(work, alive) : null;
+    const returned = alive.length > 0 ? await runStage(stage, alive) : null;
     if (returned !== null) return { failed, returned };
   }
   return { failed, returned: null, ...(rowsPerSecond === undefined ? {} : { rowsPerSecond }) };
 }
 
+interface Stage {
+  work: Work;
+  /** As in JobRef. */
+  step?: number;
+}
+
+const listStages = (evaluateAt: readonly number[]): Stage[] => [
+  { work: 'prune' },
+  ...evaluateAt.flatMap((step): Stage[] => [
+    { work: 'train', step },
+    { work: 'predict', step },
+  ]),
+  { work: 'train' },
+  { work: 'predict' },
+];
+
 /** For Temporal's pages: `train 10 trials on trainer-2`. */
-function describeJob({ work, trials, trainer }: JobRef): string {
+function describeJob({ work, trials, step, trainer }: JobRef): string {
   const size = trials.length === 1 ? `trial ${trials[0]}` : `${trials.length} trials`;
-  return `${work} ${size}${trainer === undefined ? '' : ` on ${trainer.name}`}`;
+  const place = step === undefined ? '' : ` ${work === 'train' ? 'until' : 'at'} step ${step}`;
+  return `${work} ${size}${place}${trainer === undefined ? '' : ` on ${trainer.name}`}`;
 }
 
 /** Whether the trainer seems to be at fault: all failed, and for reasons that may be its own. */

@@ -18,6 +18,7 @@ import {
   workflowInfo,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
+import type { CohortRef } from '../orchestrator/sweep/types';
 import type { Activities } from './activities';
 import { cohort } from './cohort';
 import { FailureBudget } from './failure-budget';
@@ -131,7 +132,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     return frugal ? Promise.race([preparing, untilCancelled]) : preparing;
   }
 
-  async function runCohort(id: string, dataset: string, all: number): Promise<void> {
+  async function runCohort({ id, dataset, evaluateAt }: CohortRef, all: number): Promise<void> {
     // The sweep's id makes the child's unique, because children cannot be started with "use
     // existing".
     const attempt = attempts[id] === undefined ? run : `${run}r${attempts[id]}`;
@@ -149,6 +150,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
           {
             ...{ ...plan, run: attempt, cohortId: id, mode },
             ...(dropped.length > 0 && { dropped }),
+            ...(evaluateAt && { evaluateAt }),
             ...(placement && { placement, isBrief }),
           },
         ],
@@ -212,7 +214,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   }
 
   /** The cohorts with trials that are yet to run; the others are done. */
-  async function findUnfinished(): Promise<SweepInput['cohorts']> {
+  async function findUnfinished(): Promise<CohortRef[]> {
     const unfinished = new Set(await long.listUnfinishedCohorts(plan));
     for (const { id } of input.cohorts) if (!unfinished.has(id)) status.cohorts[id] = 'done';
     return input.cohorts.filter(({ id }) => unfinished.has(id));
@@ -251,7 +253,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
    * Starts cohorts in this order until none is left or the sweep stops, and waits for them. There
    * may be more meanwhile.
    */
-  async function runCohorts(cohorts: SweepInput['cohorts']): Promise<void> {
+  async function runCohorts(cohorts: CohortRef[]): Promise<void> {
     for (let index = 0; ; index++) {
       const isThere = () => index < cohorts.length;
       if (!isThere()) await Promise.race([Promise.all(running), condition(isThere)]);
@@ -279,7 +281,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       status.cohorts[id] = 'running';
       show();
       inProgress++;
-      runBeside(runCohort(id, dataset, cohorts.length));
+      runBeside(runCohort(cohorts[index]!, cohorts.length));
     }
     await Promise.all(running);
     if (errors.length > 0) throw errors[0];
@@ -290,10 +292,10 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
 
   let { hasSearch = false, cohorts: known } = input;
   /** Cohorts to start, of which there may be more by the time that the first have ended. */
-  let queue: SweepInput['cohorts'] = [];
+  let queue: CohortRef[] = [];
 
   /** Takes note of a new plan, and returns the cohorts that it adds. */
-  function takeOver(planDigest: string, cohorts: SweepInput['cohorts']): SweepInput['cohorts'] {
+  function takeOver(planDigest: string, cohorts: CohortRef[]): CohortRef[] {
     plan.planDigest = planDigest;
     const added = cohorts.filter(({ id }) => !(id in status.cohorts));
     for (const { id } of added) status.cohorts[id] = 'waiting';
@@ -322,7 +324,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   );
 
   /** Decides what the search can, and returns the cohorts that follow from it. */
-  async function decide(): Promise<SweepInput['cohorts']> {
+  async function decide(): Promise<CohortRef[]> {
     changes.isPlanning = true;
     const decided = await long.decideChoices(plan);
     changes.isPlanning = false;

@@ -1,6 +1,7 @@
 /** `sa-orch plan`: shows what a sweep would do, without doing it. */
 import { Command } from 'commander';
 import { adapterLabel } from '../sweep/adapters';
+import { describeEvaluation } from '../report/methods';
 import { OFFICIAL_RULES } from '../report/notes';
 import { axisTitle, findVaried, formatValue, settingsReader } from '../report/axes';
 import { controlWords, maskWords } from '../report/variants';
@@ -71,6 +72,7 @@ export function planCommand(): Command {
         `\n${plan.sweep_id}: ${describeSize(plan)}, ${describeRemaining(remaining)}\n` +
           'kept: trained weights, biases and norms that are not masked; the head is counted ' +
           'separately\nstored: bytes of the adapter file\n' +
+          (plan.evaluate ? `${describeEvaluation(plan.evaluate)}\n` : '') +
           (plan.trials.some(({ prune }) => prune.rules === 'official')
             ? `${OFFICIAL_RULES}\n`
             : ''),

@@ -14,6 +14,7 @@ import { writeStopped } from '../store/rung-results';
 import { readResults } from '../store/sweep-results';
 import { removeOutcome } from '../store/sweep-store';
 import { canonicalJson } from '../sweep/canonical';
+import { listCohortRefs } from '../sweep/cohorts';
 import { listStopped } from '../sweep/rungs';
 import {
   countTrials,
@@ -156,10 +157,7 @@ export async function submitSweep(
     planDigest,
     // Two sweeps that start in the same millisecond must not share jobs.
     run: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
-    cohorts: (options.longestFirst ? sortByWork(plan) : plan.cohorts).map(({ id, dataset }) => ({
-      id,
-      dataset,
-    })),
+    cohorts: listCohortRefs({ cohorts: options.longestFirst ? sortByWork(plan) : plan.cohorts }),
     maxParallel: options.maxParallel,
     placement: options.placement,
     maxFailures: options.maxFailures,

@@ -12,7 +12,19 @@ import { sweepName } from './sweep-file';
 import { taskSchema } from './task-schema';
 import { train } from './train-schema';
 
+const every = z.custom<'epoch' | number>(
+  (value) => value === 'epoch' || (typeof value === 'number' && value >= 0.01 && value < 1),
+  { error: 'epoch, or a fraction of the training in [0.01, 1), such as 0.25' },
+);
+const evaluateKeys = map({ every, report: choice(['last', 'best']).optional() });
+type EvaluateKeys = z.output<typeof evaluateKeys>;
+
 const FAMILY_KEYS = Object.assign({}, ...FAMILIES.map(({ settings }) => settings.keys)) as object;
+
+/** null, `none` in a file: at the end alone, whatever the file has beside a profile. */
+const evaluate = chosenBy((value): z.ZodType<EvaluateKeys | null> =>
+  value === null || value === 'none' ? z.unknown().transform(() => null) : evaluateKeys,
+);
 
 const rows = z.custom<number | 'all'>(
   (value) => value === 'all' || (Number.isSafeInteger(value) && (value as number) >= 1),
@@ -47,6 +59,7 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   train: train.optional(),
   search: search.optional(),
   margin: positive.optional(),
+  evaluate: evaluate.optional(),
 });
 
 /**

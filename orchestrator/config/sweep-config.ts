@@ -9,6 +9,7 @@ import type { ScoringHeadChoice } from '../../common/vocabulary/scoring-heads';
 import type {
   AdapterConfig,
   AxisValues,
+  PlannedEvaluation,
   PruneConfig,
   StopEarly,
   TrainConfig,
@@ -145,6 +146,8 @@ export interface SweepConfig extends FamilySettings {
   max_length: number | null;
   /** Points within which the report calls differences equal; null: it does not. */
   margin: number | null;
+  /** null: trials are evaluated at their end. */
+  evaluate: PlannedEvaluation | null;
   /** Under compat official, what trains, by parts of its published name; null: `ef_`. */
   unfreeze_params: string | null;
 }

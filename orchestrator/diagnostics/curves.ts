@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { groupBy } from '../base/group-by';
 import { readIfThere } from '../store/read-files';
-import { trialDir } from '../store/sweep-store';
+import { listRungResults } from '../store/rung-results';
+import { readDoneResult, trialDir } from '../store/sweep-store';
 import type { Curve } from './types';
 
 /** A curve has so many points at most: more cannot be told apart in a plot. */
@@ -16,8 +17,9 @@ interface Line {
 }
 
 /**
- * The series of metrics.jsonl with these names that have several values. Of a longer one, the
- * values of neighbouring steps are averaged, and stand at the last of them.
+ * The series with these names that have several values: those of metrics.jsonl, and what the trial
+ * came to where it was evaluated. Of a longer one, the values of neighbouring steps are averaged,
+ * and stand at the last of them.
  */
 export async function readCurves(
   root: string,
@@ -28,11 +30,26 @@ export async function readCurves(
   const lines = text
     .split('\n')
     .filter((row) => row !== '')
-    .map((row) => JSON.parse(row) as Line)
-    .filter(({ name, value }) => names.includes(name) && typeof value === 'number');
-  const series = groupBy(lines, ({ name }) => name);
+    .map((row) => JSON.parse(row) as Line);
+  lines.push(...(await readEvaluations(root, trialId)));
+  const known = lines.filter(
+    ({ name, value }) => names.includes(name) && typeof value === 'number',
+  );
+  const series = groupBy(known, ({ name }) => name);
   return Object.fromEntries(
     [...series].filter(([, own]) => own.length > 1).map(([name, own]) => [name, thin(own)]),
+  );
+}
+
+/** Metrics at each evaluation, the last included; none if that is the only one. */
+async function readEvaluations(root: string, trialId: string): Promise<Line[]> {
+  const early = await listRungResults(root, trialId);
+  const last = early.length === 0 ? null : await readDoneResult(root, trialId);
+  return [...early, ...(last === null ? [] : [last])].flatMap(({ metrics, stopped_at, train }) =>
+    Object.entries(metrics).map(([name, value]) => ({
+      ...{ name, value },
+      step: stopped_at?.step ?? train.steps,
+    })),
   );
 }
 

@@ -17,8 +17,8 @@ import { describeMask } from './masks';
 import type { TrialDiagnostics } from './types';
 
 export const DIAGNOSTICS_FILE = 'diagnostics.json';
-/** 2: masks of pruning during training are the last ones. */
-const FORMAT: TrialDiagnostics['format'] = 2;
+/** 3: curves have the evaluations on the way. */
+const FORMAT: TrialDiagnostics['format'] = 3;
 
 /** Between two looks at a clock, or turns for others: they take milliseconds each. */
 const AT_ONCE = 8;

@@ -2,7 +2,7 @@
 import type { Confusion } from '../tasks/family';
 
 export interface TrialDiagnostics {
-  format: 2;
+  format: 3;
   trial_id: string;
   /** By split; empty without classes, or if the predictions are no longer there. */
   confusions: Confusion[];

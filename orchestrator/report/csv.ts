@@ -12,6 +12,7 @@ export function renderCsv(results: readonly ReportedResult[]): string {
   const mixed = isMadeDifferently(results);
   // No precision column if everything is float32.
   const precision = results.some((result) => result.precision !== undefined);
+  const best = results.some((result) => result.best_step !== undefined);
   const settings = [...new Set(results.flatMap((result) => Object.keys(result.settings)))];
   const phase = results.some((result) => result.phase !== undefined);
   const header = [
@@ -30,6 +31,7 @@ export function renderCsv(results: readonly ReportedResult[]): string {
     ...(precision ? ['precision'] : []),
     ...(phase ? ['phase'] : []),
     ...settings.map((name) => `settings.${name}`),
+    ...(best ? ['best_step'] : []),
     ...metrics.map((name) => `metrics.${name}`),
     ...thresholds.map((name) => `thresholds.${name}`),
     ...['budget.trainable', 'budget.kept', 'budget.head', 'budget.stored_bytes'],
@@ -57,6 +59,7 @@ export function renderCsv(results: readonly ReportedResult[]): string {
     ...(precision ? [readPrecision(result)] : []),
     ...(phase ? [result.phase ?? null] : []),
     ...settings.map((name) => result.settings[name] ?? null),
+    ...(best ? [result.best_step ?? null] : []),
     ...metrics.map((name) => result.metrics[name] ?? null),
     ...thresholds.map((name) => result.thresholds?.[name] ?? null),
     ...[

@@ -1,4 +1,4 @@
-import type { PlannedDataset } from '../sweep/types';
+import type { PlannedDataset, PlannedEvaluation } from '../sweep/types';
 import { FAMILIES, nameBenchmarks, publishedTask } from '../tasks/registry';
 import type { Mean, PairedDifference } from './statistics';
 import type { RowSummary, SweepSummary } from './summary-types';
@@ -88,6 +88,10 @@ export const shortenId = (id: string): string => id.slice(0, 8);
 export function formatPercent(fraction: number): string {
   return `${(100 * fraction).toFixed(0)} %`;
 }
+
+/** How often trials are evaluated: `every epoch`, `every 25 %`. */
+export const nameEvery = (every: PlannedEvaluation['every']): string =>
+  `every ${every === 'epoch' ? every : formatPercent(every)}`;
 
 /**
  * Says where the rows come from and whether the data sets are complete: the first line of every

@@ -1,5 +1,5 @@
 /** What a paper's methods section needs to say of a sweep. */
-import type { AxisValues, PlannedDataset, StopEarly } from '../sweep/types';
+import type { AxisValues, PlannedDataset, PlannedEvaluation, StopEarly } from '../sweep/types';
 
 /** How the numbers of a sweep were made. */
 export interface Methods {
@@ -9,6 +9,8 @@ export interface Methods {
   by_row: Record<string, Record<string, string[]>>;
   /** Of the comparison. */
   seeds: number[];
+  /** Of the comparison's trials, before their end; absent for none. */
+  evaluate?: PlannedEvaluation;
   /** One for each task of which something was searched; absent without a search. */
   searches?: SearchMethods[];
   backbone: { name: string; digest: string };

@@ -3,9 +3,16 @@ import { nameEnvironment } from '../sweep/environments';
 import { listTaskDatasets } from '../sweep/lookup';
 import { readPrecision } from '../sweep/precision';
 import { stepsPerEpoch } from '../sweep/steps-per-epoch';
-import type { Plan, PlannedDataset, Trial, TrainerEnvironment, TrialResult } from '../sweep/types';
+import type {
+  Plan,
+  PlannedDataset,
+  PlannedEvaluation,
+  Trial,
+  TrainerEnvironment,
+  TrialResult,
+} from '../sweep/types';
 import { findFamily } from '../tasks/registry';
-import { rowTitle } from './format';
+import { nameEvery, rowTitle } from './format';
 import { describeSearch, listSearch } from './methods-search';
 import type { DataMethods, Methods, SplitMethods } from './methods-types';
 import type { TaskSummary } from './summary-types';
@@ -43,6 +50,7 @@ export function describeMethods(
     shared,
     by_row,
     seeds: sortUnique(rows.flatMap(({ seeds }) => seeds)),
+    ...(plan.evaluate === undefined ? {} : { evaluate: plan.evaluate }),
     ...(searches.length > 0 ? { searches } : {}),
     backbone: { name, digest },
     data: listTaskDatasets(plan.datasets).map(describeData),
@@ -124,7 +132,7 @@ const sortUnique = (values: readonly number[]) => [...new Set(values)].sort((a, 
 
 /** As lines of a report. Digests are whole, so that they can be compared. */
 export function listMethods(methods: Methods): string[] {
-  const { shared, by_row, seeds, searches = [], backbone, data } = methods;
+  const { shared, by_row, seeds, evaluate, searches = [], backbone, data } = methods;
   return [
     `settings of all rows: ${Object.entries(shared)
       .map(([key, value]) => `${key} ${value}`)
@@ -134,6 +142,7 @@ export function listMethods(methods: Methods): string[] {
       return `${key} by row: ${each.join(', ')}`;
     }),
     `seeds of the comparison ${seeds.join(', ')}`,
+    ...(evaluate ? [describeEvaluation(evaluate)] : []),
     ...searches.flatMap(listSearch),
     `backbone ${backbone.name}, SHA-256 ${backbone.digest}`,
     ...data.map(listData),
@@ -141,6 +150,10 @@ export function listMethods(methods: Methods): string[] {
     ...(methods.sa_orch.length > 0 ? [`evaluated by sa-orch ${methods.sa_orch.join(', ')}`] : []),
   ];
 }
+
+export const describeEvaluation = ({ every, report }: PlannedEvaluation): string =>
+  `evaluated on the validation rows after ${nameEvery(every)} of training; metrics are of the ` +
+  (report === 'best' ? 'best evaluation' : 'last');
 
 function listData({ task, digest, splits, ...about }: DataMethods): string {
   const { source, kind, metrics, max_length: length, tokenizer, settings } = about;

@@ -8,6 +8,7 @@ import {
   formatCount,
   formatDifference,
   formatP,
+  nameEvery,
   formatPoints,
   metricTitle,
   rowTitle,
@@ -38,6 +39,20 @@ export function tableNotes(task: TaskSummary): Note[] {
       .filter((name) => majority[name] !== undefined)
       .map((name) => `${metricTitle(name)} ${formatPoints(majority[name]!)}`);
     say(`always the most frequent class: ${values.join(', ')}`);
+  }
+  if (task.evaluate?.report === 'best') {
+    const every = nameEvery(task.evaluate.every);
+    say(
+      `each trial by the best of its evaluations, one after ${every} of training, by ` +
+        `${metricTitle(metrics[0]!)} on the same validation rows: that is above what other rows ` +
+        'would show, and more so the more evaluations there are; its adapter is that of the last',
+    );
+    const { lacking } = task.evaluate;
+    if (lacking > 0)
+      say(
+        `${plural(lacking, 'trial')} trained without some of these evaluations, as trials that ` +
+          'are done are not trained again: their best is of the others',
+      );
   }
   notes.push(...thresholdNotes(rows));
   const short = rows.filter(({ done, seeds }) => done < seeds);

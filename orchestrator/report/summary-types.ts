@@ -1,7 +1,7 @@
 /** A report as data: the content of report.json. */
 import type { MaskRulesName } from '../../common/vocabulary/mask-rules';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
-import type { AxisValues, Budget, PlannedDataset } from '../sweep/types';
+import type { AxisValues, Budget, PlannedDataset, PlannedEvaluation } from '../sweep/types';
 import { FAMILIES } from '../tasks/registry';
 import type { Methods } from './methods-types';
 import type { SearchSummary } from './search-types';
@@ -106,6 +106,8 @@ export interface TaskSummary {
   margin?: number;
   /** Metric names; the first decides. */
   metrics: string[];
+  /** As in Plan. lacking: finished trials that were not evaluated at all of the steps. */
+  evaluate?: PlannedEvaluation & { lacking: number };
   /**
    * Keys of training settings that differ among its rows or were searched; absent if there are
    * none.

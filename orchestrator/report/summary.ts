@@ -2,6 +2,7 @@ import { dropRepeated } from '../sweep/identity';
 import { countTrials } from '../sweep/search';
 import { dataWarnings, heldOutWarnings } from '../sweep/data-warnings';
 import { listMakers } from '../sweep/environments';
+import { evaluationsOf } from '../sweep/evaluations';
 import { listHeldOut, listTaskDatasets } from '../sweep/lookup';
 import { readPrecision } from '../sweep/precision';
 import type { Plan, PlannedDataset, TrialResult } from '../sweep/types';
@@ -43,6 +44,9 @@ export function summarize(
       task: dataset.task,
       ...(plan.margin === undefined ? {} : { margin: plan.margin }),
       metrics: dataset.metrics,
+      ...(plan.evaluate === undefined
+        ? {}
+        : { evaluate: { ...plan.evaluate, lacking: countLacking(plan, dataset.digest, byId) } }),
       ...(axes.length > 0 ? { axes } : {}),
       rows: correctRows(rows),
       ...(search === null ? {} : { search }),
@@ -87,6 +91,19 @@ export function summarize(
  * The task's rows, and with them those of choices that are not made or have nothing to choose, in
  * the order of the plan: what they are called and compared with must not depend on what has come.
  */
+/** Finished trials whose best is of fewer evaluations than the plan has. */
+function countLacking(
+  plan: Plan,
+  digest: string,
+  results: ReadonlyMap<string, TrialResult>,
+): number {
+  const stepsOf = evaluationsOf(plan);
+  return plan.trials.filter((trial) => {
+    const { best_of: of } = results.get(trial.id) ?? {};
+    return trial.dataset === digest && of !== undefined && of <= stepsOf(trial).length;
+  }).length;
+}
+
 function findVariants(
   { trials, search }: Plan,
   dataset: PlannedDataset,

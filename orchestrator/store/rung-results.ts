@@ -1,15 +1,18 @@
 /**
- * What trials of a search came to in the middle of their training, in
- * `trials/<id>/rungs/step<N>.json`. Like a result at its end, it counts for every sweep that has
- * the trial.
+ * What trials came to in the middle of their training, at the rungs of a search and where a sweep
+ * evaluates them, in `trials/<id>/rungs/step<N>.json`. Like a result at its end, it counts for
+ * every sweep that has the trial.
  */
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeJsonDurably } from '../../common/durable-files';
+import { isNotThere } from '../../common/files';
 import { mapBounded } from '../base/bounded';
-import { findTrial } from '../sweep/lookup';
+import { evaluationsOf } from '../sweep/evaluations';
+import { findDataset, findTrial } from '../sweep/lookup';
 import { findNextRung, findRungStep, listActiveTrials, listStopped } from '../sweep/rungs';
 import { listOpenChoices } from '../sweep/search';
-import type { Cohort, Plan, TrialResult } from '../sweep/types';
+import type { Cohort, Plan, Trial, TrialResult } from '../sweep/types';
 import { readJson } from './read-files';
 import { readResult, trialDir, writeResult } from './sweep-store';
 
@@ -22,8 +25,23 @@ export const writeRungResult = (
 ): Promise<void> =>
   writeJsonDurably(rungPath(root, result.trial_id, result.stopped_at.step), result);
 
-const readRungResult = (root: string, trialId: string, step: number) =>
+export const readRungResult = (root: string, trialId: string, step: number) =>
   readJson<TrialResult>(rungPath(root, trialId, step));
+
+/** At all steps where the trial was measured, in no order. */
+export async function listRungResults(root: string, trialId: string): Promise<TrialResult[]> {
+  const folder = join(trialDir(root, trialId), 'rungs');
+  const names = (await readdir(folder).catch(noneIfNotThere)).filter((name) =>
+    /^step\d+\.json$/.test(name),
+  );
+  const results = await mapBounded(names, (name) => readJson<TrialResult>(join(folder, name)));
+  return results.filter((result) => result !== null);
+}
+
+function noneIfNotThere(error: unknown): string[] {
+  if (isNotThere(error)) return [];
+  throw error;
+}
 
 /**
  * What a trial came to as far as this cohort takes it: its result or, if the cohort ends before its
@@ -39,6 +57,34 @@ export async function readCohortResult(
   // One that was stopped may go on, if what it was compared with has run again.
   if (result !== null && result.status !== 'stopped') return result;
   return step === undefined ? null : readRungResult(root, trialId, step);
+}
+
+/**
+ * A finished trial with the metrics of the best of its evaluations, its last included, by the
+ * deciding metric; of equal ones the earliest.
+ */
+export async function takeBest(
+  root: string,
+  plan: Plan,
+  trial: Trial,
+  last: TrialResult,
+): Promise<TrialResult> {
+  const [deciding] = findDataset(plan, trial.dataset).metrics;
+  const early = await mapBounded(evaluationsOf(plan)(trial), async (step) => ({
+    step,
+    result: await readRungResult(root, trial.id, step),
+  }));
+  const all = [...early, { step: trial.train.total_steps, result: last }];
+  const best = all.reduce((one, other) => (valueOf(other) > valueOf(one) ? other : one));
+  const { metrics, thresholds } = best.result!;
+  const best_of = all.filter(({ result }) => result !== null).length;
+  const taken = { ...last, metrics, best_step: best.step, best_of };
+  delete taken.thresholds;
+  return thresholds === undefined ? taken : { ...taken, thresholds };
+
+  function valueOf({ result }: { result: TrialResult | null }): number {
+    return result?.metrics[deciding!] ?? -Infinity;
+  }
 }
 
 /** By trial id, at the rung that the plan's open choices come to next; empty if there is none. */

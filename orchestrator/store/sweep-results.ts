@@ -11,6 +11,7 @@ import { mapBounded } from '../base/bounded';
 import type { Plan, TrialResult } from '../sweep/types';
 import { stampFile } from './file-stamp';
 import { readJson } from './read-files';
+import { takeBest } from './rung-results';
 import {
   outcomePath,
   outcomesDir,
@@ -90,11 +91,14 @@ export class SweepResults {
     }
     await this.readOutcomes(plan);
     const changed = await this.readProgress(plan);
-    const missing = plan.trials.filter(({ id }) => !this.done.has(id)).map(({ id }) => id);
+    const missing = plan.trials.filter(({ id }) => !this.done.has(id));
     const all = isFirst || missing.length <= FEW;
-    await mapBounded(all ? missing : missing.filter((id) => changed.has(id)), async (id) => {
-      const result = await readDoneResult(this.root, id);
-      if (result) this.done.set(id, this.shareMembers(result));
+    await mapBounded(all ? missing : missing.filter(({ id }) => changed.has(id)), async (trial) => {
+      const last = await readDoneResult(this.root, trial.id);
+      if (last === null) return;
+      const isLast = plan.evaluate?.report !== 'best';
+      const result = isLast ? last : await takeBest(this.root, plan, trial, last);
+      this.done.set(trial.id, this.shareMembers(result));
     });
   }
 

@@ -2,7 +2,7 @@ import { groupBy } from '../base/group-by';
 import { adapterName } from './adapters';
 import { readPrecision } from './precision';
 import { countTrainedRows } from './trained-rows';
-import type { Cohort, Trial } from './types';
+import type { Cohort, CohortRef, Trial } from './types';
 
 /**
  * Trials that together train on no more rows than this are through in seconds on any trainer, so
@@ -19,12 +19,14 @@ const BRIEF_ROWS = 1000;
  *
  * @param before how many cohorts the sweep has already, whose ids come first
  * @param largest how many of very brief trials may be in a cohort, if that is more
+ * @param evaluationsOf the steps at which a trial is evaluated; a cohort's trials share them
  */
 export function formCohorts(
   trials: readonly Trial[],
   maxCohort: number,
   before = 0,
   largest = maxCohort,
+  evaluationsOf: (trial: Trial) => number[] = () => [],
 ): Cohort[] {
   if (!Number.isInteger(maxCohort) || maxCohort < 1) {
     throw new RangeError(`maxCohort is ${maxCohort}; it must be a whole number of at least 1`);
@@ -36,6 +38,7 @@ export function formCohorts(
       readPrecision(trial),
       adapterName(trial.adapter),
       ...(isAlone(trial) ? [trial.id] : []),
+      ...evaluationsOf(trial),
     ].join(' '),
   );
   const chunks = [...groups.values()].flatMap((group) => {
@@ -47,12 +50,23 @@ export function formCohorts(
     return balancedChunks(bySeed, Math.ceil(group.length / size));
   });
   const digits = Math.max(2, String(before + chunks.length).length);
-  return chunks.map((chunk, i) => ({
-    id: `c${String(before + i + 1).padStart(digits, '0')}-${chunk[0]!.task}`,
-    dataset: chunk[0]!.dataset,
-    trials: chunk.map((trial) => trial.id),
-  }));
+  return chunks.map((chunk, i) => {
+    const steps = evaluationsOf(chunk[0]!);
+    return {
+      id: `c${String(before + i + 1).padStart(digits, '0')}-${chunk[0]!.task}`,
+      dataset: chunk[0]!.dataset,
+      trials: chunk.map((trial) => trial.id),
+      ...(steps.length > 0 ? { evaluate_at: steps } : {}),
+    };
+  });
 }
+
+/** The plan's cohorts, as workflows know them. */
+export const listCohortRefs = ({ cohorts }: { cohorts: readonly Cohort[] }): CohortRef[] =>
+  cohorts.map(({ id, dataset, evaluate_at: evaluateAt }) => ({
+    ...{ id, dataset },
+    ...(evaluateAt && { evaluateAt }),
+  }));
 
 /** It has layers of its own. */
 const isAlone = ({ adapter: { unfrozen, unfrozen_tensors } }: Trial): boolean =>

@@ -1,5 +1,6 @@
 /** Adds trials to a planned sweep. Pure. */
 import { formCohorts } from './cohorts';
+import { evaluationsOf } from './evaluations';
 import { dropRepeated } from './identity';
 import { formRungCohorts } from './rungs';
 import { limitTime, listChosenTrials, listSearchTrials } from './search';
@@ -30,7 +31,8 @@ export function extendPlan(before: Plan, known: Plan, next: Plan, maxCohort: num
     before.cohorts.length,
   );
   const others = added.filter(({ id }) => !tried.has(id));
-  cohorts.push(...formCohorts(others, maxCohort, before.cohorts.length + cohorts.length));
+  const first = before.cohorts.length + cohorts.length;
+  cohorts.push(...formCohorts(others, maxCohort, first, maxCohort, evaluationsOf(before)));
   return {
     ...before,
     trials,

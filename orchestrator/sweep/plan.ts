@@ -2,20 +2,13 @@ import type { PrecisionName } from '../../common/vocabulary/precisions';
 import type { SweepConfig } from '../config/sweep-config';
 import { ConfigError } from '../base/errors';
 import { formCohorts } from './cohorts';
+import { evaluationsOf } from './evaluations';
 import { nameChoice } from './extend';
 import { dropRepeated, sweepId } from './identity';
 import { listHeldOut, listTaskDatasets } from './lookup';
 import { planTask, type Variant } from './plan-task';
 import { findRungStep, formRungCohorts } from './rungs';
-import type {
-  Cohort,
-  Plan,
-  PlannedBackbone,
-  PlannedChoice,
-  PlannedDataset,
-  StopEarly,
-  Trial,
-} from './types';
+import type { Cohort, Plan, PlannedBackbone, PlannedChoice, PlannedDataset, Trial } from './types';
 
 export interface PlanInputs {
   backbone: PlannedBackbone;
@@ -73,7 +66,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
     backbone,
     datasets,
     trials,
-    cohorts: formFirstCohorts(trials, choices, inputs, stopEarly).map((cohort) =>
+    cohorts: formFirstCohorts(trials, choices, inputs, config).map((cohort) =>
       limitTime(cohort, trials, config),
     ),
     ...(config.search === null || choices.length === 0
@@ -87,6 +80,7 @@ export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
           },
         }),
     ...(config.margin === null ? {} : { margin: config.margin }),
+    ...(config.evaluate === null ? {} : { evaluate: config.evaluate }),
   };
 }
 
@@ -109,11 +103,12 @@ function listChoices(variants: readonly Variant[]): PlannedChoice[] {
 function formFirstCohorts(
   trials: readonly Trial[],
   choices: readonly PlannedChoice[],
-  { maxCohort, largestCohort }: Pick<PlanInputs, 'maxCohort' | 'largestCohort'>,
-  stopEarly: StopEarly | null,
+  { maxCohort, largestCohort, datasets }: PlanInputs,
+  { search, evaluate }: SweepConfig,
 ): Cohort[] {
-  const fraction = stopEarly?.rungs[0];
-  if (fraction === undefined) return formCohorts(trials, maxCohort, 0, largestCohort);
+  const fraction = search?.stop_early?.rungs[0];
+  const evaluations = evaluationsOf({ datasets, ...(evaluate && { evaluate }) });
+  if (fraction === undefined) return formCohorts(trials, maxCohort, 0, largestCohort, evaluations);
   const tried = new Set(
     choices.flatMap(({ candidates }) => candidates.flatMap((candidate) => candidate.trials)),
   );
@@ -126,7 +121,7 @@ function formFirstCohorts(
     });
   const cohorts = formRungCohorts(searched, fraction, maxCohort, 0);
   const others = trials.filter(({ id }) => !tried.has(id));
-  return [...cohorts, ...formCohorts(others, maxCohort, cohorts.length)];
+  return [...cohorts, ...formCohorts(others, maxCohort, cohorts.length, maxCohort, evaluations)];
 }
 
 /** A cohort's trials are of one task, because a data set belongs to one. */

@@ -1,6 +1,7 @@
 /** Decides what a search has found: which candidates go on, and which are compared. Pure. */
 import { groupBy } from '../base/group-by';
 import { formCohorts } from './cohorts';
+import { evaluationsOf } from './evaluations';
 import { dropRepeated } from './identity';
 import { findDataset, findTrial } from './lookup';
 import { countKept, findNextRung, formRungCohorts, listActive, listActiveTrials } from './rungs';
@@ -177,7 +178,8 @@ function addWhatFollows(plan: Plan, search: PlannedSearch): Plan {
   }
   const before = plan.cohorts.length + searched.length;
   const trials = [...plan.trials, ...added];
-  const cohorts = [...searched, ...formCohorts(added, maxCohort, before)];
+  const confirming = formCohorts(added, maxCohort, before, maxCohort, evaluationsOf(plan));
+  const cohorts = [...searched, ...confirming];
   return {
     ...plan,
     trials,

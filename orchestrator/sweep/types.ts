@@ -297,6 +297,21 @@ export interface Cohort {
    * measured there. Whether it goes on, in a cohort of its own, is decided then.
    */
   until_step?: number;
+  /** Steps, growing and below the last, at which its trials are evaluated, too; absent for none. */
+  evaluate_at?: number[];
+}
+
+/** A cohort, as workflows know it. */
+export interface CohortRef extends Pick<Cohort, 'id' | 'dataset'> {
+  evaluateAt?: number[];
+}
+
+/** Evaluations of the comparison's trials in the middle of their training. */
+export interface PlannedEvaluation {
+  /** A fraction of a trial's training, in (0, 1). */
+  every: 'epoch' | number;
+  /** Of which of them the tables have the metrics; best: by the deciding one, on the same rows. */
+  report: 'last' | 'best';
 }
 
 /** Values of the axes that a search is over, by their key: `{ learning_rate: 0.001 }`. */
@@ -401,6 +416,8 @@ export interface Plan {
    * after the sweep has run.
    */
   margin?: number;
+  /** Part of no id, either: training does not see it. Trials that are done stay as they are. */
+  evaluate?: PlannedEvaluation;
   /** What was added after the start, oldest first; the sweep keeps its id. */
   extended?: Extension[];
   /**
@@ -455,6 +472,10 @@ export interface TrialResult {
    * threshold, as a no-answer margin.
    */
   thresholds?: Record<string, number>;
+  /** The step that its metrics are of, where a sweep reports the best one (evaluate). */
+  best_step?: number;
+  /** Of how many evaluations, the last included. */
+  best_of?: number;
   budget: Budget;
   /** Speed and time of this trial while it trained in a cohort of `cohort` trials. */
   train: { steps: number; rows_per_s: number; wall_s: number; cohort: number };

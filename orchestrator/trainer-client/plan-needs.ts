@@ -37,7 +37,7 @@ export function findNeeds(plan: Plan): PlanNeeds {
   return needs;
 }
 
-function collectNeeds({ trials, search }: Plan): PlanNeeds {
+function collectNeeds({ trials, search, cohorts }: Plan): PlanNeeds {
   const collect = <Word>(of: (trial: Trial) => Word[]): Set<Word> => new Set(trials.flatMap(of));
   return {
     attentionModules: collect(({ adapter }) => [adapter.attention]),
@@ -49,7 +49,9 @@ function collectNeeds({ trials, search }: Plan): PlanNeeds {
     prunesDuringTraining: trials.some(({ prune }) => prune.every_steps > 0),
     laterFields: new Set([
       ...collect(listLaterFields),
-      ...(search?.stop_early === undefined ? [] : ['predict.at_step']),
+      ...(search?.stop_early !== undefined || cohorts.some((each) => each.evaluate_at)
+        ? ['predict.at_step']
+        : []),
     ]),
     norms: collect(({ adapter }) => [adapter.norm, adapter.attention_norm ?? adapter.norm]),
     precisions: collect((trial) => [readPrecision(trial)]),

@@ -123,6 +123,31 @@ describeWithServer('the workflows', (server) => {
     expect(jobs).toHaveLength(2);
   });
 
+  test('trials are trained until each step of their evaluations, and predicted there', async () => {
+    const { worker, start, jobs, evaluated } = await server.withTrainer(
+      { c1: ['a', 'b'] },
+      (job) =>
+        job.work === 'predict' && job.step === 10
+          ? { ...SUCCEEDED, failedTrials: { a: { reason: 'internal', message: 'it was' } } }
+          : SUCCEEDED,
+    );
+    await worker.runUntil(async () => {
+      const cohorts = [{ id: 'c1', dataset: 'x', evaluateAt: [5, 10] }];
+      const handle = await start(['c1'], { cohorts });
+      expect(await handle.result()).toMatchObject({ done: 1, failed: 1 });
+    });
+    expect(jobs.map(({ work, step, trials }) => [work, step, trials.join()])).toEqual([
+      ['prune', undefined, 'a,b'],
+      ...[5, 10].flatMap((step) => [
+        ['train', step, 'a,b'],
+        ['predict', step, 'a,b'],
+      ]),
+      ['train', undefined, 'b'],
+      ['predict', undefined, 'b'],
+    ]);
+    expect(evaluated).toHaveLength(1);
+  });
+
   test('a job that fails for good fails its trials, and the sweep goes on to its end', async () => {
     const { worker, start } = await server.withTrainer({ c1: ['a'], c2: ['b'] }, ({ cohortId }) =>
       cohortId === 'c1' ? failedJob('bad_artifact') : SUCCEEDED,

@@ -3,7 +3,9 @@ import { planExtension } from '../../orchestrator/config/extended-plan';
 import { readAsked } from '../../orchestrator/store/asked';
 import { followPlan, readPlan, writePlan } from '../../orchestrator/store/plan-store';
 import { canonicalJson } from '../../orchestrator/sweep/canonical';
+import { listCohortRefs } from '../../orchestrator/sweep/cohorts';
 import { isSearching } from '../../orchestrator/sweep/search';
+import type { CohortRef } from '../../orchestrator/sweep/types';
 import type { ExtendRequest } from '../messages';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
@@ -19,7 +21,7 @@ export function extendPlan(
   { sweepId, planDigest, request }: { sweepId: string; planDigest: string; request: ExtendRequest },
 ): Promise<{
   planDigest: string;
-  cohorts: { id: string; dataset: string }[];
+  cohorts: CohortRef[];
   hasSearch: boolean;
 }> {
   return beatDuring(async () => {
@@ -33,7 +35,7 @@ export function extendPlan(
       : followPlan(plan, planExtension(plan, await readAsked(root, sweepId), extension, maxCohort));
     return {
       planDigest: await writePlan(root, extended),
-      cohorts: extended.cohorts.map(({ id, dataset }) => ({ id, dataset })),
+      cohorts: listCohortRefs(extended),
       hasSearch: isSearching(extended),
     };
   });

@@ -47,7 +47,7 @@ export function describeJob(
   const access = findAccess(address, capabilities, artifactRootId(root));
   const backbonePath = access === 'same' ? plan.backbone.path : placedName(plan.backbone);
   const cohort = findCohort(plan, ref.cohortId);
-  const step = cohort.until_step ?? 0;
+  const step = ref.step ?? cohort.until_step ?? 0;
   const options = { backbonePath, untilStep: step, atStep: step };
   const spec = jobSpecFor(plan, cohort, ref.trials, ref.work, options);
   const digest = specDigest(spec);

@@ -57,7 +57,8 @@ async function runOn(
   const context = Context.current();
   const { root } = setup;
   const plan = await readPlan(root, ref.sweepId, ref.planDigest);
-  let log = await JobLog.begin(root, ref, findCohort(plan, ref.cohortId).until_step);
+  const step = ref.step ?? findCohort(plan, ref.cohortId).until_step;
+  let log = await JobLog.begin(root, ref, step);
   const counter = ByteCounter.of(root, address);
   const metrics = new JobMetrics(context.metricMeter, ref.trainer?.name ?? address, ref);
   // A failed write of progress must not end the watch: the file is only for people, and the next

@@ -2,7 +2,9 @@
 import { readDecided } from '../../orchestrator/store/decided-plan';
 import { readPlan, writePlan } from '../../orchestrator/store/plan-store';
 import { writeStopped } from '../../orchestrator/store/rung-results';
+import { listCohortRefs } from '../../orchestrator/sweep/cohorts';
 import { isSearching } from '../../orchestrator/sweep/search';
+import type { CohortRef } from '../../orchestrator/sweep/types';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
 
@@ -10,7 +12,7 @@ import type { WorkerSetup } from './worker-setup';
 export interface Decided {
   planDigest: string;
   /** All of the plan that follows. */
-  cohorts: { id: string; dataset: string }[];
+  cohorts: CohortRef[];
   /** Whether there is more to decide once these cohorts have ended. */
   hasSearch: boolean;
 }
@@ -31,7 +33,7 @@ export function decideChoices(
     await writeStopped(setup.root, decided);
     return {
       planDigest: writtenDigest,
-      cohorts: decided.cohorts.map(({ id, dataset }) => ({ id, dataset })),
+      cohorts: listCohortRefs(decided),
       hasSearch: isSearching(decided),
     };
   });

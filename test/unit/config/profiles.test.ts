@@ -71,6 +71,22 @@ describe('profiles and overrides', () => {
   });
 });
 
+test('evaluations on the way are checked, can be taken back, and change no id', () => {
+  const yaml = (evaluate: string) => `tasks: [mrpc]\nevaluate: ${evaluate}`;
+  expect(load(yaml('{ every: epoch }')).evaluate).toEqual({ every: 'epoch', report: 'last' });
+  expect(load(yaml('{ every: 0.2, report: best }')).evaluate).toMatchObject({ every: 0.2 });
+  expect(load(yaml('none')).evaluate).toBeNull();
+  const back = `${yaml('{ every: 0.2 }')}\nprofiles: { quick: { evaluate: none } }`;
+  expect(load(back, { profile: 'quick' }).evaluate).toBeNull();
+  for (const wrong of ['{ every: 1 }', '{ every: step }', '{ every: 0.001 }'])
+    expect(listProblems(yaml(wrong)).join('\n')).toContain('epoch, or a fraction of the training');
+  expect(listProblems(yaml('{ every: 0.5, report: first }')).join('\n')).toContain('last, best');
+  const plan = buildPlan({ evaluate: { every: 0.5, report: 'last' } });
+  expect(plan.evaluate).toEqual({ every: 0.5, report: 'last' });
+  expect(plan.cohorts.every((each) => each.evaluate_at?.length === 1)).toBe(true);
+  expect([plan.sweep_id, plan.trials]).toEqual([buildPlan().sweep_id, buildPlan().trials]);
+});
+
 test('a margin is in points, above 0, and changes no id', () => {
   const yaml = 'tasks: [mrpc]\ncompare: [{pruner: none}]';
   expect(load(`${yaml}\nmargin: 1.0`).margin).toBe(1);

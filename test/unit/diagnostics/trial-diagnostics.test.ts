@@ -66,7 +66,7 @@ test('a trial tells which classes it confuses, its loss, and what its mask keeps
   writeTrial(snip, MASKS);
   const found = (await diagnose(plan, [snip])).get(snip.id)!;
   expect(found).toEqual({
-    format: 2,
+    format: 3,
     trial_id: snip.id,
     confusions: [
       {

@@ -16,7 +16,7 @@ function diagnose(plan: Plan, change: Partial<TrialDiagnostics> = {}) {
     plan.trials.map(({ id, seed, prune }): [string, TrialDiagnostics] => [
       id,
       {
-        format: 2,
+        format: 3,
         trial_id: id,
         confusions: [
           {
