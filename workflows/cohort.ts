@@ -3,6 +3,7 @@ import {
   CancellationScope,
   condition,
   getExternalWorkflowHandle,
+  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -57,15 +58,19 @@ async function runCohort(
     if (mode !== 'cancel') mode = wish;
   });
   const dropped = new Set(input.dropped);
+  // Cohorts of an earlier version went on waiting for a trainer.
+  let dropEndsWait = false;
   setHandler(dropSignal, (trials) => {
     for (const trial of trials) dropped.add(trial);
+    dropEndsWait = patched('drop-ends-wait');
   });
   const triedElsewhere = new Set<string>();
   const whole: PartOf = {
     plan,
-    evaluateAt: input.evaluateAt ?? [],
+    isEvaluated: input.isEvaluated === true,
     mode: () => mode,
     isDropped: (trial) => dropped.has(trial),
+    dropEndsWait: () => dropEndsWait,
     nextGeneration: () => `${run}-${generations++}`,
     mayTryElsewhere: (trials) => !trials.some((trial) => triedElsewhere.has(trial)),
   };
@@ -130,7 +135,11 @@ class PlacedCohort {
   }
 
   private async placeSome(): Promise<void> {
-    const held = await this.leases.acquire(this.waiting.length, this.avoid, this.waitsInVain);
+    const held = await this.leases.acquire(
+      this.waiting.length,
+      this.avoid,
+      () => this.whole.dropEndsWait() && this.waitsInVain(),
+    );
     if (held === null) return;
     await this.sayPlaced();
     this.running++;

@@ -75,8 +75,8 @@ export interface CohortInput {
   mode: Mode;
   /** Trials that were cancelled before it started. */
   dropped?: string[];
-  /** Steps at which its trials are evaluated before their last; absent for none. */
-  evaluateAt?: number[];
+  /** Whether its trials are evaluated on the way. */
+  isEvaluated?: true;
   /** Absent in sweeps of an earlier version. */
   placement?: CohortPlacement;
   /** Whether brief activities run within workflow tasks; absent in sweeps of an earlier version. */

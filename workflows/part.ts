@@ -18,7 +18,9 @@ import {
 import type { HeldTrainer } from './leases';
 
 /** A few files, or one question to a trainer: what does not report back in a minute is retried. */
-const short = proxyActivities<Pick<Activities, 'cancelJob'>>({
+const short = proxyActivities<
+  Pick<Activities, 'cancelJob' | 'listEvaluations' | 'evaluateOnTheWay'>
+>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '20 seconds', nonRetryableErrorTypes: ['ConfigError'] },
 });
@@ -51,11 +53,13 @@ const OF_THE_TRAINER = ['internal', 'quarantined', 'out_of_memory'];
 /** A cohort, as its parts see it. */
 export interface PartOf {
   plan: { sweepId: string; planDigest: string; cohortId: string };
-  /** Steps at which its trials are evaluated before their last. */
-  evaluateAt: readonly number[];
+  /** Whether its trials are evaluated on the way. */
+  isEvaluated: boolean;
   mode(): Mode;
   /** Whether a trial was cancelled, while the others go on. */
   isDropped(trial: string): boolean;
+  /** Whether a cancelled trial ends although it waits for a trainer. */
+  dropEndsWait(): boolean;
   /** A new generation of job ids. */
   nextGeneration(): string;
   /** Whether these trials may have another try at another trainer. */
@@ -210,11 +214,42 @@ export async function runPart(
     return null;
   }
 
-  for (const stage of listStages(cohort.evaluateAt)) {
-    const alive = trials.filter((trial) => !(trial in failed));
-    const returned = alive.length > 0 ? await runStage(stage, alive) : null;
-    if (returned !== null) return { failed, returned };
+  const listAlive = (some = trials) => some.filter((trial) => !(trial in failed));
+
+  /** The same for the stages of some trials, one after the other. */
+  async function runStages(stages: readonly Stage[], some = trials): Promise<Return | null> {
+    for (const stage of stages) {
+      const alive = listAlive(some);
+      const returned = alive.length > 0 ? await runStage(stage, alive) : null;
+      if (returned !== null) return returned;
+    }
+    return null;
   }
+
+  /** Trains and predicts until each step where trials are still to be evaluated. */
+  async function evaluateOnTheWay(): Promise<Return | null> {
+    const alive = listAlive();
+    if (!cohort.isEvaluated || alive.length === 0) return null;
+    const left = await short.listEvaluations({ ...cohort.plan, trials: alive });
+    for (const { step, trials: some } of left) {
+      const stages: Stage[] = [
+        { work: 'train', step },
+        { work: 'predict', step },
+      ];
+      const returned = await runStages(stages, some);
+      if (returned !== null) return returned;
+      const through = listAlive(some);
+      if (through.length > 0)
+        await short.evaluateOnTheWay({ ...cohort.plan, trials: through, step });
+    }
+    return null;
+  }
+
+  const returned =
+    (await runStages([{ work: 'prune' }])) ??
+    (await evaluateOnTheWay()) ??
+    (await runStages([{ work: 'train' }, { work: 'predict' }]));
+  if (returned !== null) return { failed, returned };
   return { failed, returned: null, ...(rowsPerSecond === undefined ? {} : { rowsPerSecond }) };
 }
 
@@ -223,16 +258,6 @@ interface Stage {
   /** As in JobRef. */
   step?: number;
 }
-
-const listStages = (evaluateAt: readonly number[]): Stage[] => [
-  { work: 'prune' },
-  ...evaluateAt.flatMap((step): Stage[] => [
-    { work: 'train', step },
-    { work: 'predict', step },
-  ]),
-  { work: 'train' },
-  { work: 'predict' },
-];
 
 /** For Temporal's pages: `train 10 trials on trainer-2`. */
 function describeJob({ work, trials, step, trainer }: JobRef): string {

@@ -46,6 +46,8 @@ export class SweepChanges {
   /** Trials that were cancelled in cohorts in progress, by cohort. */
   private readonly dropped = new Map<string, string[]>();
 
+  /** Sweeps of an earlier version made changes before they knew. */
+  private readonly waitsToBegin = patched('changes-after-looking');
   /** What is still to be done. */
   readonly pending: Change[];
 
@@ -64,11 +66,12 @@ export class SweepChanges {
       },
       { validator: this.refuse },
     );
+    if (!this.waitsToBegin) this.takeAll().catch(() => undefined);
   }
 
   /** Makes changes from now on: the sweep knows which cohorts are over. */
   begin(): void {
-    this.takeAll().catch(() => undefined);
+    if (this.waitsToBegin) this.takeAll().catch(() => undefined);
   }
 
   /** Whether all that was asked for is in the plan, or in files. */
@@ -92,7 +95,10 @@ export class SweepChanges {
 
   private async takeAll(): Promise<void> {
     for (;;) {
-      await condition(() => !this.isPlanning && this.pending.some((each) => this.canBegin(each)));
+      const isNext = () => !this.isPlanning && this.pending.some((each) => this.canBegin(each));
+      // Another one may begin between the condition and here.
+      do await condition(isNext);
+      while (!isNext());
       const index = this.pending.findIndex((each) => this.canBegin(each));
       this.isPlanning = true;
       // A change of an earlier version let them start.
@@ -156,12 +162,22 @@ export class SweepChanges {
    * @param cancelled how many trials the cohort has ended so
    */
   async settle(cohortId: string, cancelled: number): Promise<void> {
-    const trials = [...this.droppedOf(cohortId)];
-    if (trials.length === 0) return;
-    const { plan, status } = this.sweep;
-    const busy = Object.keys(status.cohorts).filter(this.isBusy);
-    const ended = await prompt.endTrials({ ...plan, trials, busy });
-    status.cancelled += Math.max(0, ended.cancelled - cancelled);
+    if (this.droppedOf(cohortId).length === 0 || !patched('cancelled-when-ended')) return;
+    while (this.isPlanning) await condition(() => !this.isPlanning);
+    this.isPlanning = this.holdsStarts = true;
+    try {
+      const { plan, status } = this.sweep;
+      const trials = [...this.droppedOf(cohortId)];
+      const busy = Object.keys(status.cohorts).filter(this.isBusy);
+      const ended = await prompt.endTrials({ ...plan, trials, busy });
+      const others = Math.max(0, trials.length - cancelled);
+      status.cancelled += Math.min(ended.cancelled, others);
+      // It may have come to a result all the same.
+      for (const trial of trials) if (!ended.missing.includes(trial)) this.missing.delete(trial);
+      this.dropped.delete(cohortId);
+    } finally {
+      this.isPlanning = this.holdsStarts = false;
+    }
   }
 
   /** Tells a cohort; one that is only about to start is told when it does. */

@@ -132,12 +132,13 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     return frugal ? Promise.race([preparing, untilCancelled]) : preparing;
   }
 
-  async function runCohort({ id, dataset, evaluateAt }: CohortRef, all: number): Promise<void> {
+  async function runCohort({ id, dataset, isEvaluated }: CohortRef, all: number): Promise<void> {
     // The sweep's id makes the child's unique, because children cannot be started with "use
     // existing".
     const attempt = attempts[id] === undefined ? run : `${run}r${attempts[id]}`;
     const workflowId = `${sweepId}/${attempt}/${id}`;
     const placement = input.placement && { ...input.placement, dataset, cohorts: all };
+    let cancelled = 0;
     try {
       // A cancelled sweep needs no data.
       if (status.mode !== 'cancel') await prepareUnlessCancelled(dataset);
@@ -150,7 +151,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
           {
             ...{ ...plan, run: attempt, cohortId: id, mode },
             ...(dropped.length > 0 && { dropped }),
-            ...(evaluateAt && { evaluateAt }),
+            ...(isEvaluated && { isEvaluated }),
             ...(placement && { placement, isBrief }),
           },
         ],
@@ -159,14 +160,14 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       children.set(id, child);
       // The mode may have changed while the child was starting and could not be signalled.
       if (status.mode !== mode) await child.signal(modeSignal, status.mode).catch(() => undefined);
-      const late = changes.droppedOf(id).slice(dropped.length);
+      const late = changes.droppedOf(id).filter((trial) => !dropped.includes(trial));
       if (late.length > 0) await child.signal(dropSignal, late).catch(() => undefined);
       const outcome = await child.result();
       count(outcome);
       const isCancelled = outcome.cancelled > changes.droppedOf(id).length;
       status.cohorts[id] = isCancelled ? 'cancelled' : 'done';
       budget.note(outcome);
-      await changes.settle(id, outcome.cancelled);
+      cancelled = outcome.cancelled;
     } catch (error) {
       const outcome = await short.failCohort({
         ...plan,
@@ -181,6 +182,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       placed.delete(workflowId);
       inProgress--;
     }
+    await changes.settle(id, cancelled);
     await report.change();
   }
 
@@ -261,13 +263,14 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       const { id, dataset } = cohorts[index]!;
       // Prepare rows while their cohort waits for its turn; runCohort handles a failure.
       if (status.mode === 'run') prepareOnce(dataset).catch(() => undefined);
-      await condition(
-        () =>
-          errors.length > 0 ||
-          budget.spent !== null ||
-          status.mode === 'cancel' ||
-          (status.mode === 'run' && hasRoom() && !changes.holdsStarts),
-      );
+      const mayGoOn = () =>
+        errors.length > 0 ||
+        budget.spent !== null ||
+        status.mode === 'cancel' ||
+        (status.mode === 'run' && hasRoom() && !changes.holdsStarts);
+      // A change may begin between the condition and here.
+      do await condition(mayGoOn);
+      while (!mayGoOn());
       if (errors.length > 0) break;
       if (budget.spent !== null && status.mode !== 'cancel') break;
       if (frugal && status.mode === 'cancel') {
@@ -350,7 +353,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     const { planDigest } = plan;
     queue = await decide();
     // Trials that were cancelled, for example, say nothing of their values.
-    if (plan.planDigest === planDigest) break;
+    if (plan.planDigest === planDigest && changes.areDone) break;
   }
   changes.isEnding = true;
   if (budget.spent !== null && (hasSearch || Object.values(status.cohorts).includes('waiting')))

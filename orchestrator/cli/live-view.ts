@@ -83,6 +83,7 @@ function cohortLine(
       : plural(cohort.trials.length, 'trial'),
   ];
   const { trials: own = cohort.trials, trainer } = progress;
+  if (progress.step !== undefined) columns.push(`to step ${progress.step}`);
   if (own.length < cohort.trials.length && trainer) columns.push(`${own.length} on ${trainer}`);
   else if (trainer !== undefined && trainer !== ONLY_TRAINER) columns.push(`on ${trainer}`);
   if (progress.note) columns.push(progress.note);
@@ -119,10 +120,17 @@ export function etaSeconds({ plan, results, progress }: Snapshot): number | null
     const left = new Map(trials.map((id) => [id, 1]));
     for (const part of progress.get(cohort) ?? []) {
       const { work, state, done, total, rows_per_s } = part;
+      const reached = (id: string): number => {
+        const whole = step ?? planned.get(id)!.train.total_steps;
+        return Math.min(part.step ?? whole, whole) / whole;
+      };
       const trainingNow = work === 'train' && state === 'running' && total > 0;
       if (trainingNow) rate += rows_per_s;
       for (const id of part.trials ?? trials)
-        left.set(id, trainingNow ? 1 - done / total : isTrained(work) ? 0 : 1);
+        left.set(
+          id,
+          trainingNow ? 1 - (reached(id) * done) / total : isTrained(work) ? 1 - reached(id) : 1,
+        );
     }
     for (const [id, fraction] of left)
       if (!results.has(id)) rows += fraction * countTrainedRows(planned.get(id)!, step);

@@ -102,6 +102,9 @@ export async function submitSweep(
   if (isOpen(state) && hasPlan(root, plan.sweep_id)) {
     if (!hasAsked(root, plan.sweep_id)) await writeAsked(root, plan.sweep_id, options.asked);
     await sayOtherKind(client, plan.sweep_id, options.placement.kind, onProgress);
+    const { evaluate } = await readPlan(root, plan.sweep_id);
+    if (canonicalJson(evaluate ?? null) !== canonicalJson(plan.evaluate ?? null))
+      onProgress('!', 'evaluate', 'as at its start: the running sweep keeps how it evaluates');
     return { state: 'joined', isPaused: state === 'paused', plan };
   }
   if (isOpen(state)) {
@@ -267,8 +270,10 @@ function refuseDecided(sweepId: string, trial: string): never {
 }
 
 /** Whether a worker of another build may run it wrongly without a word. */
-const needsThisBuild = ({ search, trials }: Plan): boolean =>
-  search !== undefined || trials.some(({ prune }) => prune.scoring_head !== undefined);
+const needsThisBuild = ({ search, evaluate, trials }: Plan): boolean =>
+  search !== undefined ||
+  evaluate !== undefined ||
+  trials.some(({ prune }) => prune.scoring_head !== undefined);
 
 /** Of the comparison that an earlier run began, before a trial of its search was to run again. */
 async function removeOldOutcomes(

@@ -7,7 +7,7 @@ import { isMap } from './schema-parts';
 import type { TrainKeys } from './train-schema';
 
 /**
- * Merges `over` over `base`: maps (adapter, train, search and those of the task families) key by
+ * Merges `over` over `base`: maps (adapter, train, search, evaluate and those of the task families) key by
  * key, everything else as a whole.
  */
 export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
@@ -21,14 +21,18 @@ export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSe
         : (over.adapter ?? base.adapter),
     train:
       base.train && over.train ? mergeTrain(base.train, over.train) : (over.train ?? base.train),
-    // null says that there is none.
-    search:
-      base.search && over.search
-        ? { ...base.search, ...over.search }
-        : over.search === undefined
-          ? base.search
-          : over.search,
+    search: mergeOptional(base.search, over.search),
+    evaluate: mergeOptional(base.evaluate, over.evaluate),
   };
+}
+
+/** Merges maps of which null says that there is none. */
+function mergeOptional<Keys extends object>(
+  base: Keys | null | undefined,
+  over: Keys | null | undefined,
+): Keys | null | undefined {
+  if (base && over) return { ...base, ...over };
+  return over === undefined ? base : over;
 }
 
 /** Settings with further lines of `compare` and further seeds behind those that they have. */

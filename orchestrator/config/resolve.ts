@@ -182,7 +182,7 @@ export function completeConfig(
     validation_rows: limit(settings.validation_rows),
     max_length: settings.max_length ?? null,
     margin: settings.margin ?? null,
-    evaluate: settings.evaluate ? { report: 'last', ...settings.evaluate } : null,
+    evaluate: settings.evaluate ? { every: 'epoch', report: 'last', ...settings.evaluate } : null,
     unfreeze_params: settings.unfreeze_params ?? null,
     ...ofFamilies,
   };

@@ -16,7 +16,7 @@ const every = z.custom<'epoch' | number>(
   (value) => value === 'epoch' || (typeof value === 'number' && value >= 0.01 && value < 1),
   { error: 'epoch, or a fraction of the training in [0.01, 1), such as 0.25' },
 );
-const evaluateKeys = map({ every, report: choice(['last', 'best']).optional() });
+const evaluateKeys = map({ every: every.optional(), report: choice(['last', 'best']).optional() });
 type EvaluateKeys = z.output<typeof evaluateKeys>;
 
 const FAMILY_KEYS = Object.assign({}, ...FAMILIES.map(({ settings }) => settings.keys)) as object;

@@ -58,9 +58,23 @@ async function openDiagnostics(root: string, plan: Plan, trial: Trial): Promise<
   // What cannot be read is made again.
   const kept = await orElse(() => readJson<TrialDiagnostics>(path), null);
   if (kept?.format === FORMAT) return kept;
-  const { made, isWhole } = await makeDiagnostics(root, plan, trial);
+  // Predictions and masks may be gone by now.
+  const isBefore = (kept?.format as number | undefined) === FORMAT - 1;
+  const { made, isWhole } = isBefore
+    ? { made: { ...kept!, ...(await readNew(root, plan, trial)) }, isWhole: true }
+    : await makeDiagnostics(root, plan, trial);
   if (isWhole) await writeDurably(path, `${JSON.stringify(made)}\n`);
   return made;
+}
+
+/** What the last format has that the one before had not. */
+async function readNew(
+  root: string,
+  plan: Plan,
+  trial: Trial,
+): Promise<Pick<TrialDiagnostics, 'format' | 'curves'>> {
+  const { metrics } = findDataset(plan, trial.dataset);
+  return { format: FORMAT, curves: await readCurves(root, trial.id, ['loss', ...metrics]) };
 }
 
 /**

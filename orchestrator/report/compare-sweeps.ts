@@ -4,7 +4,7 @@ import { canonicalJson } from '../sweep/canonical';
 import { listTaskDatasets } from '../sweep/lookup';
 import { readPrecision } from '../sweep/precision';
 import { stepsPerEpoch } from '../sweep/steps-per-epoch';
-import type { AxisValues, Plan, TrialResult } from '../sweep/types';
+import type { AxisValues, Plan, PlannedEvaluation, TrialResult } from '../sweep/types';
 import { findVaried } from './axes';
 import { differences, type Results } from './comparisons';
 import { rowTitle } from './format';
@@ -41,9 +41,10 @@ interface Side {
  */
 export function compareSweeps(first: Side, second: Side): ComparedSweeps {
   const [a, b] = [first, second].map(listRows) as [Row[], Row[]];
-  const results: Results = new Map(
-    [...first.results, ...second.results].map((result) => [result.trial_id, result]),
-  );
+  // Of a trial that both have, each may report another evaluation.
+  const [before, after] = [first, second].map(
+    ({ results }): Results => new Map(results.map((result) => [result.trial_id, result])),
+  ) as [Results, Results];
   const others = groupBy(b, keyOf);
   const counts = groupBy(a, keyOf);
   const paired = new Set<Row>();
@@ -53,7 +54,8 @@ export function compareSweeps(first: Side, second: Side): ComparedSweeps {
     const other = isOne ? same[0] : same.find((each) => settingsOf(each) === settingsOf(row));
     if (other === undefined) return [];
     const metric = row.dataset.metrics[0]!;
-    const difference = differences(other.variant, row.variant, row.dataset, results)[metric];
+    const found = differences(other.variant, row.variant, row.dataset, after, undefined, before);
+    const difference = found[metric];
     if (difference === undefined) return [];
     paired.add(row).add(other);
     const changed = listChanges(row, other);
@@ -77,7 +79,7 @@ function listChanges(before: Row, after: Row): string[] {
 }
 
 /** Told in the same words for both sweeps, whatever else is in each: steps, and epochs beside. */
-function listSettings({ dataset, variant: { config, trials } }: Row): AxisValues {
+function listSettings({ dataset, reported, variant: { config, trials } }: Row): AxisValues {
   const { total_steps, ...train } = config.train;
   const epochs = total_steps / stepsPerEpoch(dataset, train);
   return {
@@ -86,21 +88,25 @@ function listSettings({ dataset, variant: { config, trials } }: Row): AxisValues
     epochs: Number(epochs.toPrecision(4)),
     precision: readPrecision(config),
     ...trials[0]!.generation,
+    evaluation: reported,
   };
 }
 
 interface Row {
   dataset: Plan['datasets'][number];
   variant: Variant;
+  /** Which evaluation its metrics are of. */
+  reported: PlannedEvaluation['report'];
 }
 
-function listRows({ plan: { datasets, trials, search } }: Side): Row[] {
+function listRows({ plan: { datasets, trials, search, evaluate } }: Side): Row[] {
+  const reported = evaluate?.report ?? 'last';
   return listTaskDatasets(datasets).flatMap((dataset) =>
     groupVariants(
       trials.filter((trial) => trial.dataset === dataset.digest),
       dataset,
       search?.over,
-    ).map((variant) => ({ dataset, variant })),
+    ).map((variant) => ({ dataset, variant, reported })),
   );
 }
 

@@ -11,15 +11,20 @@ export type Results = ReadonlyMap<string, TrialResult>;
 /** `snip (lora), bottleneck 8`: what a row is called where it is the reference of others. */
 export const rowName = ({ label, bottleneck }: Variant) => `${label}, bottleneck ${bottleneck}`;
 
-/** Differences to another row, by metric, over the seeds that both have. */
+/**
+ * Differences to another row, by metric, over the seeds that both have.
+ *
+ * @param ofReference results of the other row, if it is of another sweep
+ */
 export function differences(
   variant: Variant,
   reference: Variant,
   dataset: PlannedDataset,
   results: Results,
   margin?: number,
+  ofReference: Results = results,
 ): RowSummary['difference'] {
-  const [own, dense] = [valuesBySeed(variant, results), valuesBySeed(reference, results)];
+  const [own, dense] = [valuesBySeed(variant, results), valuesBySeed(reference, ofReference)];
   const difference: RowSummary['difference'] = {};
   for (const name of dataset.metrics) {
     const pairs = [...own]

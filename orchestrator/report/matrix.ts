@@ -14,7 +14,8 @@ import type { SweepSummary, TaskSummary } from './summary-types';
 export interface Matrix {
   /** What its rows were measured on, and how much of the sweep is there. */
   statement: string;
-  columns: { task: string; metric: string; isDemo: boolean }[];
+  /** isBestStep: its metrics are of each trial's best evaluation. */
+  columns: { task: string; metric: string; isDemo: boolean; isBestStep: boolean }[];
   rows: { title: string; cells: (MatrixCell | null)[] }[];
 }
 
@@ -37,9 +38,10 @@ export function buildMatrix(summary: SweepSummary): Matrix {
   const best = new Map(shown.map((task) => [task, findBest(task)]));
   return {
     statement: `${dataStatement(summary)} ${trials.done} of ${trials.planned} trials are done.`,
-    columns: shown.map(({ task, metrics }) => ({
+    columns: shown.map(({ task, metrics, evaluate }) => ({
       task,
       metric: metricTitle(metrics[0]!),
+      isBestStep: evaluate?.report === 'best' && evaluate.lacking === 0,
       isDemo: summary.datasets.some((each) => each.task === task && each.source === 'demo'),
     })),
     rows: titles.map((title) => ({
@@ -149,11 +151,15 @@ function explain(matrix: Matrix): string {
   const counts = countSeeds(matrix);
   const n = counts.length > 1 ? `${counts[0]} to ${counts.at(-1)}` : String(counts[0] ?? 0);
   const isMarked = matrix.rows.some(({ cells }) => cells.some((cell) => cell?.isDegenerate));
+  const best = matrix.columns.filter(({ isBestStep }) => isBestStep);
   return (
     `Mean × 100 over n = ${n} seeds; ± is the sample standard deviation over seeds, neither a ` +
     'standard error nor an interval. Bold: better than every other row of its column by ' +
     'two-sided paired t-tests over seeds, p < 0.05 after Holm’s correction for the other rows ' +
     `of that column; where none is bold, the data do not tell.` +
+    (best.length > 0
+      ? ` ${best.map(titleOf).join('; ')}: each trial by the best of its evaluations on these rows.`
+      : '') +
     (isMarked ? ` ${DEGENERATE_MARK}: degenerate, so the number means little.` : '')
   );
 }

@@ -40,20 +40,7 @@ export function tableNotes(task: TaskSummary): Note[] {
       .map((name) => `${metricTitle(name)} ${formatPoints(majority[name]!)}`);
     say(`always the most frequent class: ${values.join(', ')}`);
   }
-  if (task.evaluate?.report === 'best') {
-    const every = nameEvery(task.evaluate.every);
-    say(
-      `each trial by the best of its evaluations, one after ${every} of training, by ` +
-        `${metricTitle(metrics[0]!)} on the same validation rows: that is above what other rows ` +
-        'would show, and more so the more evaluations there are; its adapter is that of the last',
-    );
-    const { lacking } = task.evaluate;
-    if (lacking > 0)
-      say(
-        `${plural(lacking, 'trial')} trained without some of these evaluations, as trials that ` +
-          'are done are not trained again: their best is of the others',
-      );
-  }
+  if (task.evaluate?.report === 'best') say(describeBest(task.evaluate, metrics[0]!));
   notes.push(...thresholdNotes(rows));
   const short = rows.filter(({ done, seeds }) => done < seeds);
   if (short.length > 0) {
@@ -78,6 +65,24 @@ export function tableNotes(task: TaskSummary): Note[] {
     say('the sweep has no dense adapter (pruner none), so there are no differences');
   }
   return notes;
+}
+
+/** What the metrics of a task are of that reports the best of its evaluations. */
+function describeBest(
+  { every, lacking }: NonNullable<TaskSummary['evaluate']>,
+  deciding: string,
+): string {
+  if (lacking > 0)
+    return (
+      `${plural(lacking, 'trial')} trained without evaluations on the way, and trials that are ` +
+      'done are not trained again: so that all are treated alike, metrics are those of the last ' +
+      'step, not the best'
+    );
+  return (
+    `each trial by the best of its evaluations, one after ${nameEvery(every)} of training, by ` +
+    `${metricTitle(deciding)} on the same validation rows: that is above what other rows would ` +
+    'show, and more so the more evaluations there are; its adapter is that of the last'
+  );
 }
 
 /** α of the tests, as of the 95 % intervals. */

@@ -91,19 +91,6 @@ export function summarize(
  * The task's rows, and with them those of choices that are not made or have nothing to choose, in
  * the order of the plan: what they are called and compared with must not depend on what has come.
  */
-/** Finished trials whose best is of fewer evaluations than the plan has. */
-function countLacking(
-  plan: Plan,
-  digest: string,
-  results: ReadonlyMap<string, TrialResult>,
-): number {
-  const stepsOf = evaluationsOf(plan);
-  return plan.trials.filter((trial) => {
-    const { best_of: of } = results.get(trial.id) ?? {};
-    return trial.dataset === digest && of !== undefined && of <= stepsOf(trial).length;
-  }).length;
-}
-
 function findVariants(
   { trials, search }: Plan,
   dataset: PlannedDataset,
@@ -144,4 +131,17 @@ function listFailures(variant: Variant, results: Results): SweepSummary['failure
       },
     ];
   });
+}
+
+/** Finished trials whose best is of fewer evaluations than the plan has. */
+function countLacking(
+  plan: Plan,
+  digest: string,
+  results: ReadonlyMap<string, TrialResult>,
+): number {
+  const stepsOf = evaluationsOf(plan);
+  return plan.trials.filter((trial) => {
+    const { best_of: of } = results.get(trial.id) ?? {};
+    return trial.dataset === digest && of !== undefined && of <= stepsOf(trial).length;
+  }).length;
 }

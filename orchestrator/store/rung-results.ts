@@ -61,7 +61,8 @@ export async function readCohortResult(
 
 /**
  * A finished trial with the metrics of the best of its evaluations, its last included, by the
- * deciding metric; of equal ones the earliest.
+ * deciding metric; of equal ones the earliest. One with other weights than are left at the end, as
+ * before a round of pruning, is not the trial that is reported.
  */
 export async function takeBest(
   root: string,
@@ -83,7 +84,8 @@ export async function takeBest(
   return thresholds === undefined ? taken : { ...taken, thresholds };
 
   function valueOf({ result }: { result: TrialResult | null }): number {
-    return result?.metrics[deciding!] ?? -Infinity;
+    if (result?.budget.kept !== last.budget.kept) return -Infinity;
+    return result.metrics[deciding!] ?? -Infinity;
   }
 }
 

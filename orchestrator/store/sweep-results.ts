@@ -8,6 +8,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { mapBounded } from '../base/bounded';
+import { evaluationsOf } from '../sweep/evaluations';
 import type { Plan, TrialResult } from '../sweep/types';
 import { stampFile } from './file-stamp';
 import { readJson } from './read-files';
@@ -35,6 +36,8 @@ interface StampedProgress {
 export class SweepResults {
   private plan: Plan | undefined;
   private done = new Map<string, TrialResult>();
+  /** Where the plan reports the best: the same with their best evaluations. */
+  private best = new Map<string, TrialResult>();
   private outcomes = new Map<string, { stamp: string | null; result: TrialResult }>();
   private outcomesStamp: string | null = null;
   private cohorts = new Map<string, Map<number, StampedProgress>>();
@@ -54,11 +57,32 @@ export class SweepResults {
   /** By trial id, in the plan's order. */
   get results(): ReadonlyMap<string, TrialResult> {
     const found = new Map<string, TrialResult>();
+    const reported = this.plan?.evaluate?.report === 'best' ? this.takeBest(this.plan) : this.done;
     for (const { id } of this.plan?.trials ?? []) {
-      const result = this.done.get(id) ?? this.outcomes.get(id)?.result;
+      const result = reported.get(id) ?? this.outcomes.get(id)?.result;
       if (result) found.set(id, result);
     }
     return found;
+  }
+
+  /**
+   * The best of finished trials. A best of more evaluations is higher: where some of a data set's
+   * trials lack any, all have their last metrics, and say of how many the best would have been.
+   */
+  private takeBest(plan: Plan): ReadonlyMap<string, TrialResult> {
+    const stepsOf = evaluationsOf(plan);
+    const lacking = new Set(
+      plan.trials
+        .filter((trial) => (this.best.get(trial.id)?.best_of ?? Infinity) <= stepsOf(trial).length)
+        .map(({ dataset }) => dataset),
+    );
+    const taken = new Map(this.best);
+    for (const { id, dataset } of plan.trials) {
+      const best_of = taken.get(id)?.best_of;
+      if (best_of !== undefined && lacking.has(dataset))
+        taken.set(id, { ...this.done.get(id)!, best_of });
+    }
+    return taken;
   }
 
   /** By id, of the parts of cohorts that have begun and have trials without a result. */
@@ -84,6 +108,7 @@ export class SweepResults {
     if (isFirst) {
       this.plan = plan;
       this.done = new Map();
+      this.best = new Map();
       this.members = new Map();
       this.outcomes = new Map();
       this.outcomesStamp = null;
@@ -96,9 +121,10 @@ export class SweepResults {
     await mapBounded(all ? missing : missing.filter(({ id }) => changed.has(id)), async (trial) => {
       const last = await readDoneResult(this.root, trial.id);
       if (last === null) return;
-      const isLast = plan.evaluate?.report !== 'best';
-      const result = isLast ? last : await takeBest(this.root, plan, trial, last);
-      this.done.set(trial.id, this.shareMembers(result));
+      const result = this.shareMembers(last);
+      if (plan.evaluate?.report === 'best')
+        this.best.set(trial.id, await takeBest(this.root, plan, trial, result));
+      this.done.set(trial.id, result);
     });
   }
 

@@ -52,6 +52,8 @@ export interface CohortProgress {
    * results are written.
    */
   work: string;
+  /** Until, or at, this step of each trial; left out if it is as far as the cohort takes them. */
+  step?: number;
   /**
    * The job's state (`queued`, `running`, …), or `unreachable` while the trainer does not answer.
    */

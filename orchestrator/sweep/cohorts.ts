@@ -63,9 +63,9 @@ export function formCohorts(
 
 /** The plan's cohorts, as workflows know them. */
 export const listCohortRefs = ({ cohorts }: { cohorts: readonly Cohort[] }): CohortRef[] =>
-  cohorts.map(({ id, dataset, evaluate_at: evaluateAt }) => ({
+  cohorts.map(({ id, dataset, evaluate_at: steps }) => ({
     ...{ id, dataset },
-    ...(evaluateAt && { evaluateAt }),
+    ...(steps && { isEvaluated: true }),
   }));
 
 /** It has layers of its own. */

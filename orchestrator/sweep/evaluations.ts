@@ -1,10 +1,16 @@
 /** Where trials of the comparison are evaluated in the middle of their training. Pure. */
+import { ConfigError } from '../base/errors';
 import { stepsPerEpoch } from './steps-per-epoch';
 import type { Plan, Trial } from './types';
+
+/** A trial's evaluations on the way: each takes a training and a prediction of its own. */
+const MOST = 100;
 
 /**
  * The steps of each trial, growing, below its last. Those of a search have none: its rows are not
  * the ones that are compared, and its rungs are measured anyway.
+ *
+ * @throws ConfigError if they are too many
  */
 export function evaluationsOf({
   evaluate,
@@ -23,6 +29,13 @@ export function evaluationsOf({
       // Without the rounding, 3 × 0.1 × 10 would be 3.0000000000000004, and the step 4.
       const step = Math.ceil(Number((n * length).toPrecision(12)));
       if (step >= train.total_steps) return [...steps];
+      if (steps.size === MOST)
+        throw new ConfigError({
+          where: 'evaluate.every',
+          message:
+            `${dataset.task} would be evaluated more than ${MOST} times before its last step; ` +
+            'must be a larger part of the training',
+        });
       steps.add(step);
     }
   };

@@ -303,7 +303,8 @@ export interface Cohort {
 
 /** A cohort, as workflows know it. */
 export interface CohortRef extends Pick<Cohort, 'id' | 'dataset'> {
-  evaluateAt?: number[];
+  /** Whether its trials are evaluated on the way. */
+  isEvaluated?: true;
 }
 
 /** Evaluations of the comparison's trials in the middle of their training. */

@@ -1,6 +1,6 @@
 /** How much room a sweep needs on the disk of its artifact root. */
 import { findDataset } from '../sweep/lookup';
-import type { Plan, PlannedDataset, Trial } from '../sweep/types';
+import type { Cohort, Plan, PlannedDataset, Trial } from '../sweep/types';
 import { countBudget } from './budget';
 
 const BYTES_PER_NUMBER = 4;
@@ -34,6 +34,7 @@ export function estimateRoom(
     SWEEP_FILES +
     sum(datasets, tokenBytes) +
     sum(trials, (trial) => trialBytes(plan, trial, weights.get(trial.id)!)) +
+    sum(plan.cohorts, (cohort) => bytesOnTheWay(plan, cohort, trials, weights)) +
     Math.max(0, ...together) * NUMBERS_PER_WEIGHT * BYTES_PER_NUMBER * CHECKPOINTS
   );
 }
@@ -49,12 +50,29 @@ function tokenBytes({ splits, max_length }: PlannedDataset): number {
   return (rows * max_length * (BYTES_PER_NUMBER + 1)) / 2;
 }
 
+/** Adapter, head and predictions where trials are measured before their last step. */
+function bytesOnTheWay(
+  plan: Plan,
+  { trials: ids, evaluate_at: steps = [], until_step: rung }: Cohort,
+  trials: readonly Trial[],
+  weights: ReadonlyMap<string, number>,
+): number {
+  const times = steps.length + (rung === undefined ? 0 : 1);
+  const own = times === 0 ? [] : trials.filter(({ id }) => ids.includes(id));
+  const bytes = (trial: Trial) =>
+    weights.get(trial.id)! * BYTES_PER_NUMBER + predictedBytes(plan, trial);
+  return times * sum(own, bytes);
+}
+
 /** What a trial leaves: adapter and head, masks of at most a byte for each weight, predictions. */
-function trialBytes(plan: Plan, { dataset: digest }: Trial, weights: number): number {
+const trialBytes = (plan: Plan, trial: Trial, weights: number): number =>
+  TRIAL_FILES + weights * (BYTES_PER_NUMBER + 1) + predictedBytes(plan, trial);
+
+function predictedBytes(plan: Plan, { dataset: digest }: Trial): number {
   const dataset = findDataset(plan, digest);
   const evaluated = dataset.splits.filter(({ name }) => name !== 'train');
   const rows = sum(evaluated, (split) => split.features ?? split.rows);
-  return TRIAL_FILES + weights * (BYTES_PER_NUMBER + 1) + rows * predictionBytes(dataset);
+  return rows * predictionBytes(dataset);
 }
 
 /** Of a row: a number for each label or, where texts are found or made, two for each token. */

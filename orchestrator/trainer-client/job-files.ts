@@ -1,5 +1,5 @@
 /** Which files of an artifact root a job needs on its trainer's own root. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFileName } from '../../common/artifact-names';
@@ -77,8 +77,25 @@ function findRung({ work }: JobSpec): string {
 }
 
 /** Whether the adapter of a trial's last step is in the root. */
-export const isTrained = (root: string, trialId: string): boolean =>
-  existsSync(join(root, 'trials', trialId, 'adapter'));
+export function isTrained(
+  root: string,
+  { id, total_steps }: { id: string; total_steps: number },
+): boolean {
+  const folder = join(root, 'trials', id, 'adapter');
+  // Earlier versions left a rung's there.
+  return existsSync(folder) && (readStep(folder) ?? total_steps) >= total_steps;
+}
+
+/** The step of an adapter; undefined if it does not say that. */
+function readStep(folder: string): number | undefined {
+  try {
+    const text = readFileSync(join(folder, 'adapter_config.json'), 'utf8');
+    const { step } = JSON.parse(text) as { step?: unknown };
+    return typeof step === 'number' ? step : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** The newest checkpoint of each trial that has one in the root, and is not trained to its end. */
 export async function listCheckpoints(
@@ -86,8 +103,8 @@ export async function listCheckpoints(
   { trials }: JobSpec,
 ): Promise<LocalCheckpoint[]> {
   const found: LocalCheckpoint[] = [];
-  for (const { trialId: trial } of trials) {
-    if (isTrained(root, trial)) continue;
+  for (const { trialId: trial, train } of trials) {
+    if (isTrained(root, { id: trial, total_steps: train!.totalSteps })) continue;
     const [step] = await listSteps(root, trial);
     if (step !== undefined) found.push({ trial, step });
   }

@@ -124,26 +124,42 @@ describeWithServer('the workflows', (server) => {
   });
 
   test('trials are trained until each step of their evaluations, and predicted there', async () => {
+    const measured: [number, string][] = [];
     const { worker, start, jobs, evaluated } = await server.withTrainer(
-      { c1: ['a', 'b'] },
+      { c1: ['a', 'b', 'c'] },
       (job) =>
-        job.work === 'predict' && job.step === 10
+        job.work === 'predict' && job.step === 5
           ? { ...SUCCEEDED, failedTrials: { a: { reason: 'internal', message: 'it was' } } }
           : SUCCEEDED,
+      {
+        activities: {
+          // c was evaluated before.
+          listEvaluations: () => [
+            { step: 5, trials: ['a', 'b'] },
+            { step: 10, trials: ['a', 'b', 'c'] },
+          ],
+          evaluateOnTheWay: ({ step, trials }: { step: number; trials: string[] }) =>
+            void measured.push([step, trials.join()]),
+        },
+      },
     );
     await worker.runUntil(async () => {
-      const cohorts = [{ id: 'c1', dataset: 'x', evaluateAt: [5, 10] }];
+      const cohorts = [{ id: 'c1', dataset: 'x', isEvaluated: true as const }];
       const handle = await start(['c1'], { cohorts });
-      expect(await handle.result()).toMatchObject({ done: 1, failed: 1 });
+      expect(await handle.result()).toMatchObject({ done: 2, failed: 1 });
     });
     expect(jobs.map(({ work, step, trials }) => [work, step, trials.join()])).toEqual([
-      ['prune', undefined, 'a,b'],
-      ...[5, 10].flatMap((step) => [
-        ['train', step, 'a,b'],
-        ['predict', step, 'a,b'],
-      ]),
-      ['train', undefined, 'b'],
-      ['predict', undefined, 'b'],
+      ['prune', undefined, 'a,b,c'],
+      ['train', 5, 'a,b'],
+      ['predict', 5, 'a,b'],
+      ['train', 10, 'b,c'],
+      ['predict', 10, 'b,c'],
+      ['train', undefined, 'b,c'],
+      ['predict', undefined, 'b,c'],
+    ]);
+    expect(measured).toEqual([
+      [5, 'b'],
+      [10, 'b,c'],
     ]);
     expect(evaluated).toHaveLength(1);
   });

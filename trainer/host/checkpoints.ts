@@ -52,8 +52,9 @@ interface PositionFile {
 }
 
 /**
- * Writes a checkpoint as a whole folder, and removes all but the newest `keep`. Returns the
- * checkpoint's artifact.
+ * Writes a checkpoint as a whole folder, and of those up to its step removes all but the newest
+ * `keep`: later ones are of training that is repeated until here. Returns the checkpoint's
+ * artifact.
  */
 export function writeCheckpoint(
   root: string,
@@ -70,8 +71,8 @@ export function writeCheckpoint(
     ),
   };
   const digest = writeFolder(locateFolder(root, trialId, position.step), files);
-  for (const step of listSteps(root, trialId).slice(keep))
-    removeFolder(locateFolder(root, trialId, step));
+  const upToHere = listSteps(root, trialId).filter((step) => step <= position.step);
+  for (const step of upToHere.slice(keep)) removeFolder(locateFolder(root, trialId, step));
   const size = Object.values(files).reduce((sum, content) => sum + Buffer.byteLength(content), 0);
   return { name: `${trialName(trialId)}/checkpoints/step-${position.step}`, digest, size };
 }

@@ -1,4 +1,5 @@
 /** Single trials of a sweep that runs: run again, or no more. */
+import { Context } from '@temporalio/activity';
 import { readPlan } from '../../orchestrator/store/plan-store';
 import { readResult, removeOutcome } from '../../orchestrator/store/sweep-store';
 import { listSearchTrials, listUndecided } from '../../orchestrator/sweep/search';
@@ -72,11 +73,13 @@ export function endTrials(
     const inCohorts: Record<string, string[]> = {};
     const missing: string[] = [];
     let cancelled = 0;
+    // An earlier attempt may have ended some.
+    const isAgain = Context.current().info.attempt > 1;
     for (const id of trials) {
       const known = await readResult(root, sweepId, id);
-      // An earlier attempt may have ended it.
       if (known !== null && known.status !== 'cancelled') continue;
       if (undecided.has(id)) missing.push(id);
+      if (known !== null && !isAgain) continue;
       const cohort = listCohortsOf(plan, id).find((each) => busy.includes(each));
       if (cohort !== undefined) (inCohorts[cohort] ??= []).push(id);
       else {

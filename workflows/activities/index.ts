@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { describeFullDisk, isDiskFull } from '../../common/disk-space';
 import { explainSystemError, isSystemError } from '../../common/system-errors';
 import { endTrials, forgetOutcomes } from './change-trials';
+import { evaluateOnTheWay, listEvaluations } from './evaluations';
 import { extendPlan } from './extend';
 import { cancelJob, runJob } from './job';
 import { askForTrainer, lookAtTrainers, releaseTrainer, withdrawRequest } from './pool';
@@ -55,6 +56,8 @@ export function createActivities(setup: WorkerSetup) {
     tellGranted: bound(tellGranted),
     tellRevoked: bound(tellRevoked),
     evaluateTrials: bound(evaluateTrials),
+    listEvaluations: bound(listEvaluations),
+    evaluateOnTheWay: bound(evaluateOnTheWay),
     failCohort: bound(failCohort),
     endCohorts: bound(endCohorts),
     decideChoices: bound(decideChoices),

@@ -76,6 +76,7 @@ export class JobLog {
       ...(ref.part === undefined ? {} : { part: ref.part, trials: ref.trials }),
       ...(ref.trainer === undefined ? {} : { trainer: ref.trainer.name }),
       work: ref.work,
+      ...(ref.step === undefined ? {} : { step: ref.step }),
       state: 'submitting',
       done: 0,
       total: 0,

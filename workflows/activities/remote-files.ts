@@ -100,7 +100,7 @@ export class RemoteFiles {
    * @throws TrainerError; TransferFailed if the trainer no longer has what it has reported
    */
   async fetchResults(log: JobLog, signal: AbortSignal): Promise<void> {
-    const { root, work } = this.job;
+    const { root, spec, work } = this.job;
     const say = (note: string): void => log.hold('fetching', note);
     const settings = { ...this.settings(signal), say };
     for (const [trial, artifacts] of log.reported) {
@@ -117,7 +117,8 @@ export class RemoteFiles {
       for (const artifact of artifacts)
         await fetchArtifact(this.client, root, trial, artifact, settings);
       // The checkpoint of a rung is what the next one continues from.
-      if (work === 'train' && isTrained(root, trial))
+      const total_steps = spec.trials.find(({ trialId }) => trialId === trial)!.train!.totalSteps;
+      if (work === 'train' && isTrained(root, { id: trial, total_steps }))
         await removeFolder(join(root, 'trials', trial, 'checkpoints'));
       await removeParts(root, trial);
     }

@@ -8,11 +8,7 @@ import { evaluatePredictions } from '../../orchestrator/tasks/evaluate';
 import type { TrialEvaluation } from '../../orchestrator/tasks/family';
 import { SweepDiagnostics } from '../../orchestrator/diagnostics/trial-diagnostics';
 import { writeReport } from '../../orchestrator/report/write';
-import {
-  readCohortResult,
-  readRungResult,
-  writeRungResult,
-} from '../../orchestrator/store/rung-results';
+import { readCohortResult, writeRungResult } from '../../orchestrator/store/rung-results';
 import { readResults, SweepResults } from '../../orchestrator/store/sweep-results';
 import { readPlan } from '../../orchestrator/store/plan-store';
 import {
@@ -73,7 +69,7 @@ export async function evaluateTrials(
   },
 ): Promise<CohortOutcome> {
   const plan = await readPlan(setup.root, input.sweepId, input.planDigest);
-  const { until_step: step, evaluate_at: steps = [] } = findCohort(plan, input.cohortId);
+  const { until_step: step } = findCohort(plan, input.cohortId);
   const outcome: CohortOutcome = { done: 0, failed: 0, cancelled: 0 };
   const failures: Failed[] = [];
   const passing: unknown[] = [];
@@ -82,7 +78,6 @@ export async function evaluateTrials(
       let result = await readDoneResult(setup.root, id);
       if (result === null) {
         const trial = findTrial(plan, id);
-        if (!(id in input.failed)) await evaluateOnTheWay(setup.root, plan, trial, steps);
         const built = await buildResult(setup.root, plan, trial, input.failed[id], step);
         result = built.result;
         if (built.failure) failures.push(built.failure);
@@ -103,25 +98,6 @@ export async function evaluateTrials(
   if (passing.length > 0) throw passing[0];
   const failure = cameToNothing(outcome) ? findCommonFailure(failures) : undefined;
   return failure ? { ...outcome, failure } : outcome;
-}
-
-/**
- * Writes what a trial came to at these steps of its training. Before its result, which may be what
- * others wait for.
- */
-async function evaluateOnTheWay(
-  root: string,
-  plan: Plan,
-  trial: Trial,
-  steps: readonly number[],
-): Promise<void> {
-  for (const step of steps) {
-    if ((await readRungResult(root, trial.id, step)) !== null) continue;
-    const { result, failure } = await buildResult(root, plan, trial, undefined, step);
-    const { stopped_at } = result;
-    // It may have come to its end before it was to be evaluated on the way.
-    if (stopped_at && failure === undefined) await writeRungResult(root, { ...result, stopped_at });
-  }
 }
 
 const endedProgress = ({
@@ -264,7 +240,7 @@ const evaluateInTurn = (...request: Parameters<typeof evaluatePredictions>) =>
  *
  * @param step in the middle of its training, where it is measured; undefined for its end
  */
-async function buildResult(
+export async function buildResult(
   root: string,
   plan: Plan,
   trial: Trial,

@@ -48,6 +48,12 @@ describe('the steps of evaluations', () => {
     expect(evaluationsOf({ ...at(0.5), datasets: [heldOut] })(withSteps(40))).toEqual([]);
   });
 
+  test('are not so many that each step is one', () => {
+    expect(() => evaluationsOf(at('epoch'))(withSteps(102 * Math.ceil(rows / 32), 32))).toThrow(
+      'mrpc would be evaluated more than 100 times before its last step',
+    );
+  });
+
   test('are shared by the trials of a cohort', () => {
     const trials = [withSteps(40), withSteps(20), { ...withSteps(40), id: 'same' }];
     const cohorts = formCohorts(trials, 10, 0, 10, evaluationsOf(at(0.5)));
@@ -55,7 +61,7 @@ describe('the steps of evaluations', () => {
       [['t40-32', 'same'], [20]],
       [['t20-32'], [10]],
     ]);
-    expect(listCohortRefs({ cohorts })[1]).toMatchObject({ id: 'c02-mrpc', evaluateAt: [10] });
+    expect(listCohortRefs({ cohorts })[1]).toMatchObject({ id: 'c02-mrpc', isEvaluated: true });
     const plain = formCohorts(trials, 10);
     expect(plain).toHaveLength(1);
     expect(listCohortRefs({ cohorts: plain })).toEqual([
@@ -76,7 +82,7 @@ describe('what is reported of them', () => {
       ...{ trial_id: trial!.id, status: step === undefined ? 'done' : 'stopped', warnings: [] },
       ...{ metrics: { [deciding]: value, loss_of: value / 2 }, train: { steps: 100 } },
       ...(step === undefined ? {} : { stopped_at: { step, total_steps: 100 } }),
-      provenance: {},
+      ...{ provenance: {}, budget: { kept: 10 } },
     }) as unknown as TrialResult;
   const evaluated: Plan = { ...plan, evaluate: { every: 0.25, report: 'best' } };
 
@@ -104,14 +110,30 @@ describe('what is reported of them', () => {
     });
   });
 
+  const read = async (report: 'last' | 'best') => {
+    const [found] = await readResults(root, { ...plan, evaluate: { every: 0.25, report } });
+    return [found!.metrics[deciding], found!.best_step];
+  };
+
   test('results are the last ones unless the best are asked for', async () => {
-    await write({ 25: 0.9 }, 0.8);
-    const read = async (report: 'last' | 'best') => {
-      const [found] = await readResults(root, { ...plan, evaluate: { every: 0.25, report } });
-      return [found!.metrics[deciding], found!.best_step];
-    };
+    await write({ 25: 0.9, 50: 0.7, 75: 0.7 }, 0.8);
     expect(await read('last')).toEqual([0.8, undefined]);
     expect(await read('best')).toEqual([0.9, 25]);
+  });
+
+  test('where a trial lacks some, all of its data set have the last', async () => {
+    await write({ 25: 0.9, 75: 0.7 }, 0.8);
+    expect(await read('best')).toEqual([0.8, undefined]);
+  });
+
+  test('the best has as many weights as the last, whatever a denser one came to', async () => {
+    const last = await write({ 50: 0.7, 75: 0.85 }, 0.8);
+    const dense = result(0.9, 25);
+    dense.budget = { ...dense.budget, kept: 50 };
+    await writeRungResult(root, { ...dense, stopped_at: dense.stopped_at! });
+    expect(await takeBest(root, evaluated, trial!, last)).toMatchObject({
+      ...{ best_step: 75, best_of: 4 },
+    });
   });
 
   test('curves have all of them, and the last', async () => {

@@ -79,7 +79,8 @@ class State:
 
 
 def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> event_pb2.Artifact:
-    """Writes a checkpoint as a whole folder and removes older ones beyond `keep`.
+    """Writes a checkpoint as a whole folder and removes older ones beyond `keep`. Later ones stay:
+    they are of training that is repeated until here.
 
     Returns its artifact, with a name relative to the trial's folder.
     """
@@ -104,7 +105,8 @@ def write_checkpoint(trial: Path, layout: Layout, state: State, keep: int) -> ev
         "position.json": json.dumps(content, indent=2, sort_keys=True).encode(),
     }
     digest = write_folder(folder, files)
-    for _, old in _folders(trial)[keep:]:
+    up_to_here = [old for step, old in _folders(trial) if step <= position.step]
+    for old in up_to_here[keep:]:
         remove_folder(old)
     return event_pb2.Artifact(
         name=folder.relative_to(trial).as_posix(),
