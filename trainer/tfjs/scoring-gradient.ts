@@ -4,7 +4,7 @@ import { Adapter, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/t
 import type { Pace } from '../host/pace';
 import { permutation } from '../host/random';
 import { requireLabels } from '../host/splits';
-import { isPrunable, type Layout } from './layout';
+import type { Layout } from './layout';
 import type { LoadedJob } from './loaded-job';
 import { lossAndGradient } from './model';
 
@@ -77,8 +77,11 @@ export class ScoringGradients {
     isFirst: boolean,
   ): Promise<Gradients> {
     const rows = this.chooseRows(trial);
-    const { seed, adapter, prune } = trial;
-    const made = [summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringHead];
+    const { seed, adapter, prune, train } = trial;
+    const made = [
+      ...[summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringHead],
+      train!.labelSmoothing,
+    ];
     const key = JSON.stringify(made);
     const known = isFirst ? this.first.get(key) : undefined;
     if (known) {
@@ -91,7 +94,12 @@ export class ScoringGradients {
     );
     for (let at = 0; at < rows.length; at += summing.rows) {
       const some = rows.subarray(at, at + summing.rows);
-      const { gradients } = lossAndGradient(parts, weights, some, isPrunable);
+      const { gradients } = lossAndGradient(
+        parts,
+        weights,
+        some,
+        (name) => name in layout.prunableShapes,
+      );
       for (const [name, sum] of sums) summing.add(sum, gradients[name]!, some.length, rows.length);
       await this.pace.advance(some.length, some.length);
       this.pace.stopBetweenPasses();

@@ -37,7 +37,7 @@ export class TrainedTrial implements TrialModel {
       start instanceof Map ? flattened(layout, start, part) : new Float32Array(layout.total),
     );
     this.parameters = start instanceof Map ? parameters! : start;
-    this.optimizer = new AdamW(first!, second!, layout.decayed);
+    this.optimizer = new AdamW(first!, second!, layout.decayed, layout.trained);
     this.gradient = new Float32Array(layout.total);
     // step() clears the gradients of removed weights, so that they and their moments stay 0.
     clear(this.parameters, mask);
@@ -52,9 +52,15 @@ export class TrainedTrial implements TrialModel {
       probability: train.dropout,
       attentionProbability: train.attentionDropout,
     };
-    const { loss, gradients } = lossAndGradient(parts, parameters, rows, () => true, dropout);
+    const { loss, gradients } = lossAndGradient(
+      parts,
+      parameters,
+      rows,
+      (name) => !parts.layout.frozen.has(name),
+      dropout,
+    );
     for (const [name, view] of Object.entries(makeViews(parts.layout.shapes, gradient)))
-      view.set(gradients[name]!);
+      if (name in gradients) view.set(gradients[name]!);
     clear(gradient, mask);
     const gradientNorm = euclideanNorm(gradient);
     // If either is not finite, the trial ends, and its weights are never read.

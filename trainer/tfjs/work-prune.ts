@@ -93,7 +93,7 @@ class PruneJob {
       kept: kept + layout.adapter - layout.prunable,
       prunable: layout.prunable,
       trainable: layout.adapter,
-      head: layout.total - layout.adapter,
+      head: layout.head,
     };
     this.context.emit({
       $case: 'trialResult',

@@ -7,7 +7,7 @@ import {
   FfnModule,
   type Adapter,
 } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
-import { bottlenecks } from '../../host/adapter-parts';
+import { bottlenecks, scaleAt } from '../../host/adapter-parts';
 import type { Shapes } from '../layout';
 import type { Scores } from '../ranking';
 import type { Scorer } from './scorer';
@@ -102,14 +102,16 @@ export function synflowScores(
     const besideAttention = adapter.loraAlpha / adapter.attentionBottleneck;
     const besideFfn = adapter.loraAlpha / adapter.ffnBottleneck;
     if (bottlenecks(adapter).includes('attention'))
-      x = residual(x, (from) => [times(adapter.scale, module(`${at}attention`, from))]);
+      x = residual(x, (from) => [
+        times(scaleAt(adapter, 'attention'), module(`${at}attention`, from)),
+      ]);
     if (adapter.attention === AttentionModule.ATTENTION_MODULE_LORA) {
       x = residual(x, (from) =>
         ['query', 'value'].map((site) => times(besideAttention, module(`${at}${site}`, from))),
       );
     }
     if (bottlenecks(adapter).includes('ffn'))
-      x = residual(x, (from) => [times(adapter.scale, module(`${at}ffn`, from))]);
+      x = residual(x, (from) => [times(scaleAt(adapter, 'ffn'), module(`${at}ffn`, from))]);
     if (adapter.ffn === FfnModule.FFN_MODULE_LORA) {
       x = residual(x, (from) => [
         times(besideFfn, module(`${at}ffn_out`, times(besideFfn, module(`${at}ffn_in`, from)))),

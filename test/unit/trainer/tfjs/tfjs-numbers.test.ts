@@ -81,7 +81,7 @@ test('the density falls to its end in the rounds of a schedule', () => {
 
 test('SynFlow conserves the flow: both matrices of a module have the same sum of scores', () => {
   const { adapter } = trial('t');
-  const sizes = { hidden: 6, inner: 12, layers: { length: 1 } };
+  const sizes = { hidden: 6, inner: 12, layers: { length: 1 }, ownShapes: {} };
   const { prunableShapes } = buildLayout(adapter!, sizes, 2, TaskKind.TASK_KIND_CLASSIFICATION);
   const weights = Object.fromEntries(
     Object.entries(prunableShapes).map(([name, [out, inputs]]) => [
@@ -115,12 +115,13 @@ test.each([
   (taskKind, labels, lengths, outputs) => {
     const rows = taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING ? sum(lengths) : lengths.length;
     const logits = uniforms(rows * outputs, -2, 2, randomFor(1, 'logits'));
-    const { slopes } = computeLoss(taskKind, logits, labels, lengths);
+    const { slopes } = computeLoss(taskKind, logits, labels, lengths, 0.1);
     const step = 2 ** -9;
     slopes.forEach((slope, i) => {
       const [up, down] = [1, -1].map(
         (sign) =>
-          computeLoss(taskKind, logits.with(i, logits[i]! + sign * step), labels, lengths).mean,
+          computeLoss(taskKind, logits.with(i, logits[i]! + sign * step), labels, lengths, 0.1)
+            .mean,
       );
       expect((up! - down!) / (2 * step)).toBeCloseTo(slope, 4);
     });
@@ -128,12 +129,14 @@ test.each([
 );
 
 test('AdamW’s first step is the learning rate against the gradient’s sign, after decay', () => {
-  const parameters = Float32Array.of(1, 1);
-  const optimizer = new AdamW(new Float32Array(2), new Float32Array(2), 1);
+  const parameters = Float32Array.of(1, 1, 1);
+  const optimizer = new AdamW(new Float32Array(3), new Float32Array(3), 1, 2);
   const settings = { ...trial('t').train!, weightDecay: 0.5, adamEpsilon: 1e-12 };
-  optimizer.update(parameters, Float32Array.of(3, -3), 1, settings, 1, 0.1);
+  optimizer.update(parameters, Float32Array.of(3, -3, 0), 1, settings, 1, 0.1);
   expect(parameters[0]).toBeCloseTo(1 * (1 - 0.1 * 0.5) - 0.1, 6);
   expect(parameters[1]).toBeCloseTo(1 + 0.1, 6);
+  // What stays as it was drawn.
+  expect(parameters[2]).toBe(1);
   expect(clipFactor(4, 1)).toBe(0.25);
   expect(clipFactor(4, 0)).toBe(1);
 });
