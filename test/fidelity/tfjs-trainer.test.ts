@@ -15,12 +15,16 @@ import {
 import { packageRoot } from '../../common/package';
 import {
   Activation,
+  AdapterInit,
   AdapterNorm,
   AttentionModule,
   FfnModule,
   JobSpec,
   MaskControl,
+  Optimizer,
   Precision,
+  PrefixInit,
+  PrefixUse,
   PruneScope,
   Pruner,
   ScoringHead,
@@ -114,6 +118,80 @@ const TRIALS: Trial[] = [
   }),
   trial('head-only', { adapter: without, prune: dense, train: noDropout }),
 ].map((each) => ({ ...each, train: { ...each.train!, totalSteps: STEPS } }));
+
+const published = {
+  ...noDropout,
+  optimizer: Optimizer.OPTIMIZER_ADAMW_DECAY_AFTER,
+  weightDecay: 0.1,
+  labelSmoothing: 0.1,
+};
+const atFfn = { ...without, ffn: FfnModule.FFN_MODULE_SEQUENTIAL, ffnBottleneck: 8 };
+const withPrefix = {
+  ...without,
+  attention: AttentionModule.ATTENTION_MODULE_PREFIX,
+  attentionBottleneck: 5,
+};
+
+/** What the contract has gained since its first release, and prefixes. */
+const LATER_TRIALS: Trial[] = [
+  trial('own-attention', {
+    adapter: {
+      ...{ attentionScale: 2, attentionNorm: AdapterNorm.ADAPTER_NORM_UPDATE },
+      ...{ attentionInit: AdapterInit.ADAPTER_INIT_GAUSSIAN, frozen: ['head.*'] },
+      ffnAfterDropout: true,
+    },
+    train: published,
+  }),
+  trial('learned-scale', {
+    adapter: { ...atFfn, learnedScale: true, scale: 3, innerDropout: true },
+    prune: { pruner: Pruner.PRUNER_MAG },
+    train: published,
+  }),
+  trial('parallel-context', {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_PARALLEL_CONTEXT },
+    prune: { pruner: Pruner.PRUNER_SNIP },
+    train: published,
+  }),
+  trial('concat', {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_CONCAT },
+    train: noDropout,
+  }),
+  trial('concat-padded', {
+    adapter: { attention: AttentionModule.ATTENTION_MODULE_CONCAT, paddedTokens: 40 },
+    train: noDropout,
+  }),
+  trial('prefix', { adapter: withPrefix, prune: dense, train: noDropout }),
+  trial('prefix-mlp', {
+    adapter: { ...withPrefix, prefixHidden: 7, prefixInit: PrefixInit.PREFIX_INIT_TORCH },
+    prune: dense,
+    train: noDropout,
+  }),
+  ...[
+    PrefixUse.PREFIX_USE_CROSS,
+    PrefixUse.PREFIX_USE_CROSS_PLAIN,
+    PrefixUse.PREFIX_USE_CROSS_RELU,
+  ].map((prefixUse) =>
+    trial(`prefix-use-${prefixUse}`, {
+      adapter: { ...withPrefix, prefixUse },
+      prune: dense,
+      train: noDropout,
+    }),
+  ),
+].map((each) => ({ ...each, train: { ...each.train!, totalSteps: 10 } }));
+
+/** Tensors of the backbone trained in place: such a trial is alone in its job. */
+const IN_PLACE: Trial[] = [
+  trial('some-tensors', {
+    adapter: { ...without, unfrozenTensors: ['*.bias', '*.query.weight'] },
+    prune: dense,
+    train: noDropout,
+  }),
+  trial('full', {
+    adapter: { ...without, unfrozen: Unfrozen.UNFROZEN_ALL },
+    prune: dense,
+    train: noDropout,
+  }),
+].map((each) => ({ ...each, train: { ...each.train!, totalSteps: 10 } }));
 
 type Work = NonNullable<JobSpec['work']>;
 
@@ -283,6 +361,23 @@ onBoth(
     const dataset = writeTinyDataset(root);
     writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
     compare(join(scratch, 'bert'), dataset, TRIALS, root);
+  },
+);
+
+onBoth.each(['bert', 'roberta'] as const)('every later field likewise, on a %s', (type) => {
+  const root = join(scratch, 'torch');
+  const dataset = writeTinyDataset(root);
+  writeTinyBackbone(join(scratch, type), type, VOCABULARY);
+  compare(join(scratch, type), dataset, LATER_TRIALS, root);
+});
+
+onBoth.each(IN_PLACE.map((each) => [each.trialId, each] as const))(
+  'the backbone’s own tensors likewise: %s',
+  (_, each) => {
+    const root = join(scratch, 'torch');
+    const dataset = writeTinyDataset(root);
+    writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+    compare(join(scratch, 'bert'), dataset, [each], root);
   },
 );
 
