@@ -142,16 +142,16 @@ function checkCompany(
   { adapter }: WholeTrial,
   { trials, dataset }: WholeSpec,
 ): void {
-  if (adapter.unfrozen === Unfrozen.UNFROZEN_ALL && trials.length > 1) {
-    const alone = 'full fine-tuning is the only trial of its job';
-    found.add(`${at}.adapter.unfrozen`, `is ALL in a job of ${trials.length} trials; ${alone}`);
-  }
   if (adapter.unfrozenTensors.length > 0 && trials.length > 1) {
     const alone = "a trial that trains the backbone's own tensors is the only one of its job";
     found.add(
       `${at}.adapter.unfrozen_tensors`,
       `is set in a job of ${trials.length} trials; ${alone}`,
     );
+  }
+  if (adapter.unfrozen === Unfrozen.UNFROZEN_ALL && trials.length > 1) {
+    const alone = 'full fine-tuning is the only trial of its job';
+    found.add(`${at}.adapter.unfrozen`, `is ALL in a job of ${trials.length} trials; ${alone}`);
   }
   const trainsNothing =
     listModules(adapter).length === 0 &&
