@@ -104,7 +104,8 @@ function train(
   const losses = batches.map((rows, done) => {
     const step = done + 1;
     const rate = learningRate(trial!.train!, step);
-    const { loss } = model.step(Int32Array.from(rows), step, rate);
+    const part = { rows: Int32Array.from(rows), share: 1 };
+    const { loss } = model.step([part], step, rate);
     if (snapshots.includes(step)) {
       for (const [name, tensor] of Object.entries(model.adapter()))
         found[`step${step}.${name}`] = tensor;

@@ -160,6 +160,10 @@ const LATER_TRIALS: Trial[] = [
     adapter: { attention: AttentionModule.ATTENTION_MODULE_CONCAT, paddedTokens: 40 },
     train: noDropout,
   }),
+  trial('batches-and-parts', {
+    prune: { scoringBatch: 7, scoringRows: 20 },
+    train: { ...noDropout, accumulatedBatches: 3, lossParts: 2, batchSize: 5 },
+  }),
   trial('prefix', { adapter: withPrefix, prune: dense, train: noDropout }),
   trial('prefix-mlp', {
     adapter: { ...withPrefix, prefixHidden: 7, prefixInit: PrefixInit.PREFIX_INIT_TORCH },
@@ -501,12 +505,19 @@ alone(
   () => {
     const [whole, cut] = [join(scratch, 'whole'), join(scratch, 'cut')];
     writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
-    const one = [trial('one', { train: { totalSteps: 16, dropout: 0.1, attentionDropout: 0.1 } })];
+    const dropped = { totalSteps: 16, dropout: 0.1, attentionDropout: 0.1 };
+    const both = [
+      trial('one', { train: dropped }),
+      trial('other', {
+        adapter: { ...atFfn, innerDropout: true, ffnAfterDropout: true, frozen: ['head.*'] },
+        train: { ...published, ...dropped, accumulatedBatches: 2, lossParts: 2 },
+      }),
+    ];
     const jobs = (root: string, works: Work[], stopAfterEvents?: number): Request[] => {
       const dataset = writeTinyDataset(root);
       return works.map((work) => ({
         root,
-        spec: buildSpec(join(scratch, 'bert'), dataset, one, work),
+        spec: buildSpec(join(scratch, 'bert'), dataset, both, work),
         stopAfterEvents,
       }));
     };
@@ -514,11 +525,15 @@ alone(
     expect(straight!.failure).toBeUndefined();
     const answers = askTfjs([...jobs(cut, [PRUNE]), ...jobs(cut, [train()], 8)]);
     expect(answers[1]!.interrupted).toBe(true);
+    const [again] = askTfjs(jobs(cut, [train()], 28));
+    expect(again!.interrupted).toBe(true);
     const [resumed] = askTfjs(jobs(cut, [train()]));
     expect(resumed!.failure).toBeUndefined();
-    const readAdapter = (root: string) =>
-      readFileSync(join(root, 'trials/one/adapter/adapter_model.safetensors'));
-    expect(readAdapter(cut).equals(readAdapter(whole))).toBe(true);
+    for (const { trialId } of both) {
+      const readAdapter = (root: string) =>
+        readFileSync(join(root, 'trials', trialId, 'adapter/adapter_model.safetensors'));
+      expect(readAdapter(cut).equals(readAdapter(whole))).toBe(true);
+    }
   },
 );
 
@@ -526,10 +541,14 @@ alone('1,000 steps leave no tensor behind', () => {
   const root = join(scratch, 'root');
   const dataset = writeTinyDataset(root);
   writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+  const dropped = { batchSize: 2, dropout: 0.1, attentionDropout: 0.1 };
   const long = (trialId: string, totalSteps: number) => [
-    trial(trialId, { train: { totalSteps, batchSize: 2, dropout: 0.1, attentionDropout: 0.1 } }),
+    trial(trialId, { train: { totalSteps, ...dropped } }),
   ];
-  const requests = [long('short', 2), long('long', 1000)].flatMap((trials) =>
+  const others = [...LATER_TRIALS, ...IN_PLACE].map((each) => [
+    { ...each, train: { ...each.train!, totalSteps: 3, ...dropped } },
+  ]);
+  const requests = [long('short', 2), long('long', 1000), ...others].flatMap((trials) =>
     [PRUNE, train(), PREDICT].map((work) => ({
       root,
       spec: buildSpec(join(scratch, 'bert'), dataset, trials, work),

@@ -31,17 +31,27 @@ import { describeFailure, describeResult, trainingSource, type Shapes } from './
 /** One trial during training, implemented by an engine. */
 export interface TrialModel {
   /**
-   * One optimizer step on these rows of the train split, int32 [n]. step: the trial's step, counted
-   * from 1. Returns the mean loss over the rows and the gradient's norm before clipping; either may
-   * be NaN or infinite.
+   * One optimizer step on these parts; one alone, of share 1, unless the engine lists
+   * `train.accumulated_batches` or `train.loss_parts`. step: the trial's step, counted from 1.
+   * Returns the loss and the gradient's norm before clipping; either may be NaN or infinite.
    */
-  step(rows: Int32Array, step: number, learningRate: number): Promise<StepResult> | StepResult;
+  step(
+    parts: readonly StepPart[],
+    step: number,
+    learningRate: number,
+  ): Promise<StepResult> | StepResult;
   /** Copies of everything that a step reads and changes: parameters, moments. */
   state(): Promise<Record<string, Tensor>> | Record<string, Tensor>;
   /** Copies of adapter and head, as in adapter_model.safetensors. */
   adapter(): Promise<Record<string, Tensor<Float32Array>>> | Record<string, Tensor<Float32Array>>;
   /** Frees memory that is not garbage-collected. */
   dispose?(): void;
+}
+
+/** Rows of the train split, int32 [n], whose mean loss counts with its share in a step's loss. */
+export interface StepPart {
+  rows: Int32Array;
+  share: number;
 }
 
 export interface StepResult {
@@ -180,18 +190,19 @@ class TrialRun {
    */
   private async turn(model: TrialModel, position: Position): Promise<void> {
     const { trialId } = this.trial;
-    const rows = this.nextRows(position.step);
+    const parts = this.nextParts(position.step);
+    const rows = parts.reduce((sum, part) => sum + part.rows.length, 0);
     const began = performance.now();
     const step = position.step + 1;
-    const { loss, gradientNorm } = await model.step(rows, step, learningRate(this.train, step));
+    const { loss, gradientNorm } = await model.step(parts, step, learningRate(this.train, step));
     this.requireFinite(step, 'loss', loss);
     this.requireFinite(step, "the gradient's norm", gradientNorm);
     position.step = step;
-    position.rows += rows.length;
+    position.rows += rows;
     position.seconds += (performance.now() - began) / 1000;
-    position.lossSum += loss * rows.length;
-    position.lossRows += rows.length;
-    await this.pace.advance(rows.length, 1, [{ trialId, step }]);
+    position.lossSum += loss * rows;
+    position.lossRows += rows;
+    await this.pace.advance(rows, 1, [{ trialId, step }]);
     const ended = step === this.until;
     // Metrics come before the checkpoint, after which they would not be computed again.
     if (ended || step % this.work.logEverySteps === 0) this.tellMetrics(position, gradientNorm);
@@ -204,14 +215,41 @@ class TrialRun {
       throw new Interrupted('stopped on request, with a checkpoint');
   }
 
+  /** The next step's batches, each in its parts, as in Train of job.proto. */
+  private nextParts(done: number): StepPart[] {
+    const batches = this.nextBatches(done);
+    const many = this.train.accumulatedBatches || 1;
+    return batches.flatMap((rows) => {
+      const size = Math.ceil(rows.length / (this.train.lossParts || 1));
+      const parts = Math.ceil(rows.length / size);
+      return Array.from({ length: parts }, (_, i) => ({
+        rows: rows.slice(i * size, (i + 1) * size),
+        share: 1 / (many * parts),
+      }));
+    });
+  }
+
+  /** More than one if the trial accumulates them. */
+  private nextBatches(done: number): Int32Array[] {
+    const many = this.train.accumulatedBatches || 1;
+    const batches = Math.ceil(this.training.rows / this.train.batchSize);
+    const steps = Math.max(Math.floor(batches / many), 1);
+    const [epoch, step] = [Math.floor(done / steps), done % steps];
+    const first = epoch * batches + step * many;
+    // What the epoch before has left over comes first.
+    const begin = many > 1 && step === 0 && epoch > 0 ? first - (batches % many) : first;
+    const end = Math.min(first + many, (epoch + 1) * batches);
+    return Array.from({ length: end - begin }, (_, i) => this.batchOf(begin + i));
+  }
+
   /**
-   * Rows of the next step: the next batch_size of the epoch's permutation, or what is left in the
-   * epoch's last step.
+   * Rows of a batch, counted from training's first: the next batch_size of the epoch's permutation,
+   * or what is left in the epoch's last one.
    */
-  private nextRows(done: number): Int32Array {
+  private batchOf(index: number): Int32Array {
     const [batch, total] = [this.train.batchSize, this.training.rows];
-    const stepsAnEpoch = Math.ceil(total / batch);
-    const [epoch, place] = [Math.floor(done / stepsAnEpoch), done % stepsAnEpoch];
+    const batchesAnEpoch = Math.ceil(total / batch);
+    const [epoch, place] = [Math.floor(index / batchesAnEpoch), index % batchesAnEpoch];
     if (epoch !== this.order.epoch)
       this.order = { epoch, rows: permutation(total, this.trial.seed, 'order', epoch) };
     return this.order.rows.slice(place * batch, (place + 1) * batch);

@@ -41,13 +41,15 @@ export const trialFolder = (root: string, trialId: string): string =>
   artifactPath(root, trialName(trialId));
 
 /** Hex SHA-256 of everything that a trial's mask depends on. */
-export function maskSource(spec: JobSpec, { seed, adapter, prune }: Trial): string {
+export function maskSource(spec: JobSpec, { seed, adapter, prune, train }: Trial): string {
   return digestParts(
     'mask',
     ...inputs(spec),
     String(seed),
     Adapter.toJSON(adapter!),
     Prune.toJSON(prune!),
+    // Part of the loss whose gradients are scored.
+    ...(train!.labelSmoothing > 0 ? [train!.labelSmoothing] : []),
   );
 }
 

@@ -47,8 +47,11 @@ const FIELDS = [
   'adapter.frozen',
   'adapter.unfrozen_tensors',
   'adapter.padded_tokens',
+  'prune.scoring_batch',
   'prune.scoring_head',
   'train.optimizer',
+  'train.accumulated_batches',
+  'train.loss_parts',
   'predict.at_step',
 ];
 

@@ -21,10 +21,11 @@ import { release, type Tape, type Value } from './tape';
 /** PyTorch's default, for a module's own norm. */
 const EPS = 1e-5;
 
-/** A trial's dropout at one of its steps, counted from 1. */
+/** A trial's dropout at one of its steps, counted from 1, in one of the step's parts. */
 export interface Dropout {
   seed: number;
   step: number;
+  part: number;
   probability: number;
   attentionProbability: number;
 }
@@ -105,7 +106,9 @@ export class ModuleParts {
   }
 
   protected dropoutKey(site: string): readonly [number, number] {
-    const bits = key(this.dropout!.seed, 'dropout', this.dropout!.step, site);
+    const { seed, step, part } = this.dropout!;
+    // The first part draws like a step without parts.
+    const bits = key(seed, 'dropout', step, part === 0 ? site : `${site} of part ${part}`);
     return [Number(BigInt.asIntN(32, bits)), Number(BigInt.asIntN(32, bits >> 32n))];
   }
 

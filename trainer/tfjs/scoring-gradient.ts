@@ -1,4 +1,4 @@
-/** Gradients for pruners' scores: of the mean loss over a trial's scoring rows, and of each row. */
+/** Gradients for pruners' scores: of the loss of a trial's scoring rows, and of each row's. */
 import { elements } from '../../common/safetensors';
 import { Adapter, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Pace } from '../host/pace';
@@ -8,7 +8,7 @@ import type { Layout } from './layout';
 import type { LoadedJob } from './loaded-job';
 import { lossAndGradient } from './model';
 
-/** Rows per pass, for the gradient of the mean loss. */
+/** Rows per pass, at most, for the gradient of the mean loss. */
 const ROWS = 32;
 
 type Gradients = Record<string, Float32Array>;
@@ -16,9 +16,9 @@ type Gradients = Record<string, Float32Array>;
 /** How passes over the scoring rows are summed. */
 interface Summing {
   name: string;
-  /** Rows per pass. */
+  /** Rows per pass, at most. */
   rows: number;
-  /** Adds a pass over `rows` of `all` scoring rows. */
+  /** Adds a pass over `rows` of a batch's `all`. */
   add(this: void, sum: Float64Array, gradient: Float32Array, rows: number, all: number): void;
 }
 
@@ -52,8 +52,8 @@ export class ScoringGradients {
   ) {}
 
   /**
-   * The gradient of the mean loss by prunable matrix, at `weights` (a flat vector of the layout),
-   * in float32, without dropout.
+   * The gradient of L of Prune in job.proto by prunable matrix, at `weights` (a flat vector of the
+   * layout), in float32, without dropout.
    */
   at(trial: Trial, layout: Layout, weights: Float32Array, isFirst: boolean): Promise<Gradients> {
     return this.sum(MEAN, trial, layout, weights, isFirst);
@@ -80,7 +80,7 @@ export class ScoringGradients {
     const { seed, adapter, prune, train } = trial;
     const made = [
       ...[summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringHead],
-      train!.labelSmoothing,
+      ...[prune!.scoringBatch, train!.labelSmoothing],
     ];
     const key = JSON.stringify(made);
     const known = isFirst ? this.first.get(key) : undefined;
@@ -92,15 +92,14 @@ export class ScoringGradients {
     const sums = Object.entries(layout.prunableShapes).map(
       ([name, shape]) => [name, new Float64Array(elements(shape))] as const,
     );
-    for (let at = 0; at < rows.length; at += summing.rows) {
-      const some = rows.subarray(at, at + summing.rows);
+    for (const { some, all } of listPasses(rows, prune!.scoringBatch, summing.rows)) {
       const { gradients } = lossAndGradient(
         parts,
         weights,
         some,
         (name) => name in layout.prunableShapes,
       );
-      for (const [name, sum] of sums) summing.add(sum, gradients[name]!, some.length, rows.length);
+      for (const [name, sum] of sums) summing.add(sum, gradients[name]!, some.length, all);
       await this.pace.advance(some.length, some.length);
       this.pace.stopBetweenPasses();
     }
@@ -118,4 +117,22 @@ export class ScoringGradients {
     const rows = split.offsets.length - 1;
     return permutation(rows, trial.seed, 'scoring rows').subarray(0, trial.prune!.scoringRows);
   }
+}
+
+/**
+ * The rows of each pass, at most `most`, and how many its batch has. A pass has rows of one batch;
+ * batch: rows of each, or 0 if all are one.
+ */
+function listPasses(
+  rows: Int32Array,
+  batch: number,
+  most: number,
+): { some: Int32Array; all: number }[] {
+  const passes: { some: Int32Array; all: number }[] = [];
+  for (let at = 0; at < rows.length; at += batch || rows.length) {
+    const own = rows.subarray(at, at + (batch || rows.length));
+    for (let i = 0; i < own.length; i += most)
+      passes.push({ some: own.subarray(i, i + most), all: own.length });
+  }
+  return passes;
 }

@@ -1,7 +1,7 @@
 /** One trial in training: its weights, moments and mask, in CPU memory. */
 import type { Tensor } from '../../common/safetensors';
 import type { Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import type { StepResult, TrialModel } from '../host/train';
+import type { StepPart, StepResult, TrialModel } from '../host/train';
 import { makeViews, type Layout, type Shapes } from './layout';
 import { lossAndGradient, type TrialParts } from './model';
 import { AdamW, clipFactor, euclideanNorm } from './optimizer';
@@ -43,24 +43,32 @@ export class TrainedTrial implements TrialModel {
     clear(this.parameters, mask);
   }
 
-  step(rows: Int32Array, step: number, learningRate: number): StepResult {
+  step(ofStep: readonly StepPart[], step: number, learningRate: number): StepResult {
     const { parts, parameters, gradient, mask } = this;
     const train = this.trial.train!;
-    const dropout = {
-      seed: this.trial.seed,
-      step,
-      probability: train.dropout,
-      attentionProbability: train.attentionDropout,
-    };
-    const { loss, gradients } = lossAndGradient(
-      parts,
-      parameters,
-      rows,
-      (name) => !parts.layout.frozen.has(name),
-      dropout,
-    );
-    for (const [name, view] of Object.entries(makeViews(parts.layout.shapes, gradient)))
-      if (name in gradients) view.set(gradients[name]!);
+    const views = Object.entries(makeViews(parts.layout.shapes, gradient));
+    gradient.fill(0);
+    let loss = 0;
+    ofStep.forEach(({ rows, share }, part) => {
+      const dropout = {
+        ...{ seed: this.trial.seed, step, part },
+        probability: train.dropout,
+        attentionProbability: train.attentionDropout,
+      };
+      const found = lossAndGradient(
+        parts,
+        parameters,
+        rows,
+        (name) => !parts.layout.frozen.has(name),
+        dropout,
+      );
+      loss += share * found.loss;
+      for (const [name, view] of views) {
+        // A frozen tensor has none.
+        const own = found.gradients[name];
+        own?.forEach((value, i) => (view[i]! += share * value));
+      }
+    });
     clear(gradient, mask);
     const gradientNorm = euclideanNorm(gradient);
     // If either is not finite, the trial ends, and its weights are never read.

@@ -13,7 +13,12 @@ import { HEAD_ALONE, type Engine, type JobContext } from '../../../trainer/host/
 import { Pace } from '../../../trainer/host/pace';
 import { randomFor } from '../../../trainer/host/random';
 import { readSplit, requireLabels, type Split } from '../../../trainer/host/splits';
-import { trainTrials, type StepResult, type TrialModel } from '../../../trainer/host/train';
+import {
+  trainTrials,
+  type StepPart,
+  type StepResult,
+  type TrialModel,
+} from '../../../trainer/host/train';
 import * as files from '../../../trainer/host/trial-files';
 
 type Floats = Float32Array;
@@ -201,7 +206,8 @@ class Head implements TrialModel {
     head['head.out.weight']!.data.forEach((_, i, weight) => (weight[i] = draw()));
   }
 
-  step(rows: Int32Array, step: number, rate: number): StepResult {
+  step([part]: readonly StepPart[], step: number, rate: number): StepResult {
+    const { rows } = part!;
     const {
       dropout,
       maxGradNorm,
