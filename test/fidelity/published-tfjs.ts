@@ -6,13 +6,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { decodeSafetensors, encodeSafetensors, type Tensor } from '../../common/safetensors';
-import { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { JobSpec, MaskControl, type Train } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { readSplit } from '../../trainer/host/splits';
-import { learningRate } from '../../trainer/host/train';
+import { StepParts } from '../../trainer/host/step-parts';
+import { isRoundDue, learningRate } from '../../trainer/host/train';
 import { loadBackbone, type Backbone } from '../../trainer/tfjs/backbone';
+import { isDuringTraining } from '../../trainer/host/trial-files';
+import { densitiesTo } from '../../trainer/tfjs/densities';
 import type { Layout } from '../../trainer/tfjs/layout';
 import { LoadedJob } from '../../trainer/tfjs/loaded-job';
 import { lossAndGradient, predict } from '../../trainer/tfjs/model';
+import { OfficialRules } from '../../trainer/tfjs/official-rules';
+import { PrunedTrial } from '../../trainer/tfjs/pruned-trial';
+import { RoundScores } from '../../trainer/tfjs/round-scores';
 import { flattened, TrainedTrial } from '../../trainer/tfjs/trial-model';
 
 interface Question {
@@ -20,16 +26,25 @@ interface Question {
   root: string;
   /** A JobSpec's JSON, of one trial. */
   spec: unknown;
-  /** Only the shapes are asked for; or one pass over all rows; or the steps of a training. */
-  what: 'shapes' | 'pass' | 'steps';
+  /**
+   * Only the shapes are asked for; or one pass over all rows; or the rounds of pruning, which end
+   * at each of `densities`; or the steps of a training.
+   */
+  what: 'shapes' | 'pass' | 'rounds' | 'steps';
   /** A safetensors file of the trial's tensors; removed weights are 0. */
   weights: string;
-  /** The rows of each step, and the steps after which weights are told. */
+  /** The rows that weights are scored on, in this order. */
+  scoring: number[];
+  densities: number[];
+  /** The rows of each batch, of an epoch, and the steps after which weights are told. */
   batches: number[][];
+  epochRows: number;
   snapshots: number[];
   /** Where the computed tensors go. */
   out: string;
 }
+
+type Details = Omit<Question, 'root' | 'spec' | 'what'>;
 
 interface Answer {
   shapes: Record<string, readonly number[]>;
@@ -40,12 +55,12 @@ const backbones = new Map<string, Backbone>();
 
 async function main(): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) {
-    const answer = compute(JSON.parse(line) as Question);
+    const answer = await compute(JSON.parse(line) as Question);
     process.stdout.write(`${JSON.stringify(answer)}\n`);
   }
 }
 
-function compute({ root, spec: json, what, ...asked }: Question): Answer {
+async function compute({ root, spec: json, what, ...asked }: Question): Promise<Answer> {
   const spec = JobSpec.fromJSON(json);
   const { path } = spec.backbone!;
   const backbone = backbones.get(path) ?? loadBackbone(path);
@@ -55,24 +70,29 @@ function compute({ root, spec: json, what, ...asked }: Question): Answer {
   const layout = loaded.layout(spec.trials[0]!);
   if (what !== 'shapes') {
     const weights = flattened(layout, decodeSafetensors(readFileSync(asked.weights)));
+    const model = { loaded, spec, layout, weights };
     const found =
       what === 'pass'
-        ? pass(loaded, spec, layout, weights)
-        : train(loaded, spec, layout, weights, asked.batches, asked.snapshots);
+        ? pass(model)
+        : what === 'rounds'
+          ? await prune(model, asked)
+          : await train(model, asked);
     writeFileSync(asked.out, encodeSafetensors(found));
   }
   const { shapes, frozen } = layout;
   return { shapes, trained: Object.keys(shapes).filter((name) => !frozen.has(name)) };
 }
 
+interface Model {
+  loaded: LoadedJob;
+  spec: JobSpec;
+  layout: Layout;
+  weights: Float32Array;
+}
+
 /** `logits` in the order of the rows, `loss` [1], and `gradient.<name>` of what is trained. */
-function pass(
-  loaded: LoadedJob,
-  { trials }: JobSpec,
-  layout: Layout,
-  weights: Float32Array,
-): Record<string, Tensor> {
-  const parts = loaded.parts(trials[0]!, layout, 'train');
+function pass({ loaded, spec, layout, weights }: Model): Record<string, Tensor> {
+  const parts = loaded.parts(spec.trials[0]!, layout, 'train');
   const rows = Array.from({ length: parts.split.rows }, (_, row) => row);
   const logits = predict(parts, weights, rows).flatMap((each) => [...each]);
   const { loss, gradients } = lossAndGradient(
@@ -87,31 +107,91 @@ function pass(
   return found;
 }
 
-/** `losses` [steps], and `step<n>.<name>` of all tensors after the steps of `snapshots`. */
-function train(
-  loaded: LoadedJob,
-  { trials }: JobSpec,
-  layout: Layout,
-  weights: Float32Array,
-  batches: number[][],
-  snapshots: number[],
-): Record<string, Tensor> {
-  const [trial] = trials;
-  const parts = loaded.parts(trial!, layout, 'train');
-  const mask = new Uint8Array(layout.prunable).fill(1);
-  const model = new TrainedTrial(trial!, parts, mask, weights);
+/** Steps over recorded batches. */
+class RecordedParts extends StepParts {
+  constructor(
+    train: Train,
+    rows: number,
+    seed: number,
+    private readonly batches: number[][],
+  ) {
+    super(train, rows, seed);
+  }
+
+  protected override batchOf(index: number): Int32Array {
+    return Int32Array.from(this.batches[index]!);
+  }
+}
+
+/** The trial's scores, over these rows in place of those that it would draw. */
+function scorerOn({ loaded, spec }: Model, rows: number[]): RoundScores {
+  const passed = (): Promise<void> => Promise.resolve();
+  const passes = { passed, reused: passed };
+  return new RoundScores(loaded, spec.dataset!, passes, Int32Array.from(rows));
+}
+
+/**
+ * For the i-th density and each round k, from 0: `score.<i>.<k>.<name>` as the rules compare them,
+ * and `mask.<i>.<k>.<name>` after it.
+ */
+async function prune(
+  model: Model,
+  { scoring, densities }: Details,
+): Promise<Record<string, Tensor>> {
+  const { layout, weights } = model;
+  const [trial] = model.spec.trials;
   const found: Record<string, Tensor> = {};
-  const losses = batches.map((rows, done) => {
-    const step = done + 1;
-    const rate = learningRate(trial!.train!, step);
-    const part = { rows: Int32Array.from(rows), share: 1 };
-    const { loss } = model.step([part], step, rate);
-    if (snapshots.includes(step)) {
-      for (const [name, tensor] of Object.entries(model.adapter()))
-        found[`step${step}.${name}`] = tensor;
+  const scorer = scorerOn(model, scoring);
+  for (const [i, density] of densities.entries()) {
+    const prune = { ...trial!.prune!, sparsity: 1 - density };
+    const { rounds: count, schedule } = prune;
+    const after = densitiesTo(1 - prune.sparsity, count, schedule);
+    const rounds = new OfficialRules(prune, layout.prunableShapes, after);
+    // Scores are recorded before they are inverted.
+    const plain = { ...prune, control: MaskControl.MASK_CONTROL_NONE };
+    const compared = new OfficialRules(plain, layout.prunableShapes, after);
+    for (let k = 0; !rounds.isDone; k++) {
+      const before = { trial: { ...trial!, prune }, layout, weights, masks: rounds.masks, done: k };
+      const { scores } = await scorer.find(before, false);
+      for (const [name, own] of Object.entries(compared.compared(scores)))
+        found[`score.${i}.${k}.${name}`] = {
+          shape: layout.shapes[name]!,
+          data: Float32Array.from(own),
+        };
+      rounds.keep(scores);
+      for (const [name, data] of Object.entries(rounds.masks))
+        found[`mask.${i}.${k}.${name}`] = { shape: layout.shapes[name]!, data: data.slice() };
     }
-    return loss;
-  });
+  }
+  return found;
+}
+
+/** `losses` [steps], and `step<n>.<name>` of all tensors after the steps of `snapshots`. */
+async function train(
+  model: Model,
+  { scoring, batches, epochRows, snapshots }: Details,
+): Promise<Record<string, Tensor>> {
+  const { loaded, layout, weights } = model;
+  const trial = model.spec.trials[0]!;
+  const { train: settings, prune } = trial;
+  const mask = new Uint8Array(layout.prunable).fill(1);
+  const trained = new TrainedTrial(trial, loaded.parts(trial, layout, 'train'), mask, weights);
+  const scorer = scorerOn(model, scoring);
+  const find: ConstructorParameters<typeof PrunedTrial>[3] = (scored) => scorer.find(scored, false);
+  // A trial that is not pruned may have nothing to prune.
+  const pruned = isDuringTraining(prune!) && new PrunedTrial(trial, layout, trained, find);
+  const found: Record<string, Tensor> = {};
+  const losses: number[] = [];
+  const steps = new RecordedParts(settings!, epochRows, trial.seed, batches);
+  let rounds = 0;
+  for (let step = 1; step <= settings!.totalSteps; step++) {
+    if (pruned && isRoundDue(prune!, { step: step - 1, rounds }))
+      await pruned.prune(rounds++, () => Promise.resolve());
+    losses.push(trained.step(steps.next(step - 1), step, learningRate(settings!, step)).loss);
+    if (!snapshots.includes(step)) continue;
+    for (const [name, tensor] of Object.entries(trained.state()))
+      if (name in layout.shapes) found[`step${step}.${name}`] = tensor;
+  }
   return { ...found, losses: vector(losses) };
 }
 

@@ -25,6 +25,7 @@ from published_records import (
     labels_of,
     mask_name,
     names_differ,
+    scores_differ,
     split_of,
     write_backbone,
 )
@@ -51,9 +52,6 @@ from sparse_adapter_engine.tasks.rows import RowTask
 from sparse_adapter_engine.training import cohort as training
 from sparse_adapter_engine.training.optimizer import AdamW
 from sparse_adapter_engine.training.trial_run import TrialRun
-
-# Of the largest score. Both sides are sums in float32, GraSP's of second derivatives.
-SCORE_TOLERANCE = 2e-4
 
 
 @dataclass
@@ -231,17 +229,7 @@ def _scores(
 def _scores_differ(records: Records, model: Model, at: str, scores: Scores) -> str | None:
     for name, ours in scores.items():
         theirs = records.tensors.get(f"{at}/{model.official[name]}")
-        if theirs is None:
-            continue
-        scale = float(theirs.abs().nan_to_num().max()) or 1.0
-        if not torch.equal(ours.isnan(), theirs.isnan()):
-            return f"the scores of {name} are NaN elsewhere"
-        wrong = differs(
-            f"the scores of {name}",
-            ours.nan_to_num() / scale,
-            theirs.nan_to_num() / scale,
-            SCORE_TOLERANCE,
-        )
+        wrong = None if theirs is None else scores_differ(name, ours, theirs)
         if wrong:
             return wrong
     return None

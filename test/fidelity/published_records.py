@@ -17,6 +17,8 @@ from sparse_adapter_engine.data.pairs import PairSplit
 from sparse_adapter_engine.data.rows import Split
 
 TOLERANCE = 1e-5
+# Of the largest score. Both sides are sums in float32, GraSP's of second derivatives.
+SCORE_TOLERANCE = 2e-4
 _KINDS = {
     "reg": job_pb2.TASK_KIND_REGRESSION,
     "qa": job_pb2.TASK_KIND_QUESTION_ANSWERING,
@@ -183,4 +185,17 @@ def mask_name(official: str) -> str:
         .replace("up_proj.weight", "up_mask")
         .replace("ef_lora_A", "A_mask")
         .replace("ef_lora_B", "B_mask")
+    )
+
+
+def scores_differ(name: str, ours: Tensor, theirs: Tensor) -> str | None:
+    """What is wrong with a matrix's scores, as the official rules compare them."""
+    scale = float(theirs.abs().nan_to_num().max()) or 1.0
+    if not torch.equal(ours.isnan(), theirs.isnan()):
+        return f"the scores of {name} are NaN elsewhere"
+    return differs(
+        f"the scores of {name}",
+        ours.nan_to_num() / scale,
+        theirs.nan_to_num() / scale,
+        SCORE_TOLERANCE,
     )

@@ -1,5 +1,5 @@
 """Compares what the code published with SparseAdapter was recorded to compute with the
-TensorFlow.js engine: trained tensors, logits, loss, gradients and training steps.
+TensorFlow.js engine: trained tensors, logits, loss, gradients, scores, masks and training steps.
 
     published_tfjs.py <folder of the records> <published-tfjs.js> < specifications
 
@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 from subprocess import PIPE, Popen
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from published_records import (
     labels_of,
     mask_name,
     names_differ,
+    scores_differ,
     split_of,
     write_backbone,
 )
@@ -40,7 +41,10 @@ class Engine:
     """The program that computes with TensorFlow.js."""
 
     def __init__(self, program: str) -> None:
-        self._process = Popen(["node", program], stdin=PIPE, stdout=PIPE, text=True)
+        self._stderr = TemporaryFile("w+")
+        self._process = Popen(
+            ["node", program], stdin=PIPE, stdout=PIPE, stderr=self._stderr, text=True
+        )
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """Raises RuntimeError if the program has ended."""
@@ -49,7 +53,8 @@ class Engine:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("the program has ended; stderr says why")
+            self._stderr.seek(0)
+            raise RuntimeError(f"the program has ended: {self._stderr.read()[-2000:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -62,7 +67,7 @@ class Case:
     ) -> None:
         case = records.case(name)
         self.name, self.head, self._engine, self._root = name, case["head"], engine, root
-        self._arch, self._trial = case["arch"], trial
+        self._arch, self.trial = case["arch"], trial
         self._parameters = records.parameters(name)
         self.kind = kind_of(self.head)
         self._backbone = write_backbone(self._arch, records.config(name), self._parameters)
@@ -95,7 +100,7 @@ class Case:
 
     def compute(self, what: str, masks: dict[str, Tensor], **more: Any) -> dict[str, Tensor]:
         """What the engine computes of the recorded parameters; masks: by our names."""
-        adapter = self._trial.adapter
+        adapter = self.trial.adapter
         own = read_backbone_tensors(self._backbone) if has_backbone(adapter) else {}
         weights = {
             ours: own[ours] if ours in own else self._parameters[theirs].view(self.shapes[ours])
@@ -118,7 +123,7 @@ class Case:
                 task_kind=self.kind,  # type: ignore[arg-type]
                 num_labels=labels_of(self.head),
             ),
-            trials=[self._trial],
+            trials=[self.trial],
         )
         question = {"root": str(self._root), "spec": MessageToDict(spec), "what": what}
         return self._engine.ask(question | more)
@@ -164,23 +169,84 @@ def _logits_differ(
 
 def check_steps(records: Records, case: Case) -> str | None:
     name, recorded = case.name, records.case(case.name)
-    steps = [records.inputs(f"{name}/train_input.{i}") for i in range(recorded["micro_batches"])]
-    members = case.load(steps)
+    steps, scored = (
+        [records.inputs(f"{name}/{what}.{i}") for i in range(count)]
+        for what, count in (
+            ("train_input", recorded["micro_batches"]),
+            ("prune_input", recorded.get("prune_batches_seen", 0)),
+        )
+    )
+    members = case.load([*steps, *(batch for batch in scored if batch)])
+    if scored:
+        case.trial.prune.scoring_batch = recorded["prune_loader"]["batch_size"]
+    batches = -(-recorded["micro_batches"] // recorded["training_args"]["num_train_epochs"])
     trained = set(records.inputs(f"{name}/grad.first_backward"))
     wrong = names_differ((case.official[ours] for ours in case.trained), trained)
     if wrong:
         return wrong
     snapshots = recorded["snapshots"]
-    found = case.compute("steps", {}, batches=members, snapshots=snapshots)
+    found = case.compute(
+        "steps",
+        {},
+        scoring=[row for batch in members[len(steps) :] for row in batch],
+        batches=members[: len(steps)],
+        epochRows=recorded["train_batch_size"] * batches,
+        snapshots=snapshots,
+    )
     for step in snapshots:
         for ours in case.trained:
             theirs = records.tensors[f"{name}/param.step{step}/{case.official[ours]}"]
             now = found[f"step{step}.{ours}"]
             wrong = wrong or differs(f"{ours} after step {step}", now, theirs.view_as(now))
+    if case.trial.train.accumulated_batches > 1:
+        # Recorded are the batches' own losses.
+        return wrong
     return wrong or differs("losses", found["losses"], torch.tensor(recorded["losses"]))
 
 
-CHECKS = {"model": check_model, "steps": check_steps}
+def check_mask(records: Records, case: Case) -> str | None:
+    name, recorded = case.name, records.case(case.name)
+    inputs = records.inputs(f"{recorded.get('inputs_from', 'mask.' + recorded['form'])}/input")
+    (rows,) = case.load([inputs])
+    trained = set(records.names(records.content["form_trainable"][recorded["form"]]))
+    if not {case.official[ours] for ours in case.trained} <= trained:
+        return "other tensors are trained"
+    case.trial.prune.scoring_batch = recorded["batches"][0]
+    results = recorded["results"]
+    found = case.compute("rounds", {}, scoring=rows, densities=[float(kept) for kept in results])
+    is_random = case.trial.prune.pruner == job_pb2.PRUNER_RAND
+    for i, (kept, result) in enumerate(results.items()):
+        for k, of_round in enumerate(result["epochs"]):
+            at = f"kept {kept}, round {k + 1}"
+            masks = _ours(found, f"mask.{i}.{k}.")
+            many = sum(int(mask.sum()) for mask in masks.values())
+            # Of a pair of masks that share their scores, a draw counts twice.
+            if many != of_round["kept"] and not (is_random and recorded["mispaired"]):
+                return f"{at}: {many} weights are kept, not {of_round['kept']}"
+            if is_random:
+                continue
+            scores = f"{name}/score" if k == 0 else f"{name}/score@{kept}.e{k}"
+            for ours, score in _ours(found, f"score.{i}.{k}.").items():
+                theirs = records.tensors.get(f"{scores}/{case.official[ours]}")
+                wrong = None if theirs is None else scores_differ(ours, score, theirs)
+                if wrong:
+                    return f"{at}: {wrong}"
+            last = k + 1 == len(result["epochs"])
+            place = f"{name}/mask@{kept}" + ("" if last else f".e{k}")
+            if not any(tensor.startswith(f"{place}/") for tensor in records.tensors):
+                continue
+            for ours, mask in masks.items():
+                theirs = records.tensors[f"{place}/{mask_name(case.official[ours])}"]
+                if not torch.equal(mask, theirs):
+                    return f"{at}: {int((mask != theirs).sum())} of the mask {ours} differ"
+    return None
+
+
+def _ours(found: dict[str, Tensor], at: str) -> dict[str, Tensor]:
+    return {name.removeprefix(at): each for name, each in found.items() if name.startswith(at)}
+
+
+CHECKS = {"model": check_model, "mask": check_mask, "steps": check_steps}
 
 
 def main() -> None:

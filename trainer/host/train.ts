@@ -25,8 +25,14 @@ import {
 import { EngineFailure, Interrupted, type JobContext } from './engine';
 import { continueIn } from './environment';
 import { Pace } from './pace';
-import { permutation } from './random';
-import { describeFailure, describeResult, trainingSource, type Shapes } from './trial-files';
+import { StepParts, type StepPart } from './step-parts';
+import {
+  describeFailure,
+  describeResult,
+  isDuringTraining,
+  trainingSource,
+  type Shapes,
+} from './trial-files';
 
 /** One trial during training, implemented by an engine. */
 export interface TrialModel {
@@ -44,14 +50,22 @@ export interface TrialModel {
   state(): Promise<Record<string, Tensor>> | Record<string, Tensor>;
   /** Copies of adapter and head, as in adapter_model.safetensors. */
   adapter(): Promise<Record<string, Tensor<Float32Array>>> | Record<string, Tensor<Float32Array>>;
+  /** Of a trial that is pruned during training, which an engine may list. */
+  readonly pruning?: PrunedModel | undefined;
   /** Frees memory that is not garbage-collected. */
   dispose?(): void;
 }
 
-/** Rows of the train split, int32 [n], whose mean loss counts with its share in a step's loss. */
-export interface StepPart {
-  rows: Int32Array;
-  share: number;
+export interface PrunedModel {
+  /**
+   * Does the round that is due, or all rounds that take place together, after `done` others, on the
+   * weights as they are. Awaits `passed` after each pass over some rows; if that throws, nothing
+   * has changed. Returns the density of the next step. Throws EngineFailure if the scores rank
+   * nothing.
+   */
+  prune(done: number, passed: (rows: number) => Promise<void>): Promise<number>;
+  /** The masks now. */
+  masks(): Record<string, Tensor<Uint8Array>>;
 }
 
 export interface StepResult {
@@ -72,6 +86,11 @@ export interface Training {
   start(trial: Trial, state: Map<string, Tensor> | undefined): Promise<TrialModel> | TrialModel;
   /** What adapter_config.json contains besides the trial's own settings. */
   config(trial: Trial): Record<string, unknown>;
+  /**
+   * Of a trial that is pruned during training: what its result says of the masks in adapter/, about
+   * which it warns.
+   */
+  reportMasks?(trial: Trial): Record<string, number>;
 }
 
 /**
@@ -117,13 +136,22 @@ export function learningRate(train: Train, step: number): number {
   return rateAfterWarmup(train.learningRate, train.totalSteps - done, train.totalSteps - warmup);
 }
 
+/** Whether a round of pruning comes before the next step. */
+export function isRoundDue(
+  prune: Prune,
+  { step, rounds }: Pick<Position, 'step' | 'rounds'>,
+): boolean {
+  if (!isDuringTraining(prune) || rounds === (prune.repeats || prune.rounds)) return false;
+  return step === prune.beginStep + rounds * prune.everySteps;
+}
+
 const findLastStep = ({ train }: Trial, { untilStep }: TrainWork): number =>
   Math.min(untilStep || train!.totalSteps, train!.totalSteps);
 
 class TrialRun {
   private readonly train: Train;
   private readonly clock: CheckpointClock;
-  private order: { epoch: number; rows: Int32Array } = { epoch: -1, rows: new Int32Array() };
+  private readonly parts: StepParts;
   /** What trained the steps so far, in order. */
   private environments: Environment[];
 
@@ -138,6 +166,7 @@ class TrialRun {
   ) {
     this.train = trial.train!;
     this.environments = [context.environment];
+    this.parts = new StepParts(this.train, training.rows, trial.seed);
     this.clock = new CheckpointClock(work.checkpointSeconds);
   }
 
@@ -145,7 +174,8 @@ class TrialRun {
   async run(): Promise<void> {
     const { context, trial, until } = this;
     const source = trainingSource(context.root, this.spec, trial);
-    const finished = finishedTraining(context.root, trial.trialId, source, until);
+    const hasMasks = isDuringTraining(trial.prune!);
+    const finished = finishedTraining(context.root, trial.trialId, source, until, hasMasks);
     if (finished) {
       await this.pace.resume(until);
       this.removeIfOver(finished);
@@ -170,12 +200,14 @@ class TrialRun {
       seconds: 0,
       lossSum: 0,
       lossRows: 0,
+      rounds: 0,
     };
     const model = await this.training.start(trial, checkpoint?.state);
     try {
       if (position.step > 0) await this.pace.resume(position.step);
       while (position.step < until) {
         await this.requireTime(model, position);
+        if (isRoundDue(trial.prune!, position)) await this.prune(model, position);
         await this.turn(model, position);
       }
       await this.finish(model, position);
@@ -190,7 +222,7 @@ class TrialRun {
    */
   private async turn(model: TrialModel, position: Position): Promise<void> {
     const { trialId } = this.trial;
-    const parts = this.nextParts(position.step);
+    const parts = this.parts.next(position.step);
     const rows = parts.reduce((sum, part) => sum + part.rows.length, 0);
     const began = performance.now();
     const step = position.step + 1;
@@ -215,44 +247,29 @@ class TrialRun {
       throw new Interrupted('stopped on request, with a checkpoint');
   }
 
-  /** The next step's batches, each in its parts, as in Train of job.proto. */
-  private nextParts(done: number): StepPart[] {
-    const batches = this.nextBatches(done);
-    const many = this.train.accumulatedBatches || 1;
-    return batches.flatMap((rows) => {
-      const size = Math.ceil(rows.length / (this.train.lossParts || 1));
-      const parts = Math.ceil(rows.length / size);
-      return Array.from({ length: parts }, (_, i) => ({
-        rows: rows.slice(i * size, (i + 1) * size),
-        share: 1 / (many * parts),
-      }));
-    });
-  }
-
-  /** More than one if the trial accumulates them. */
-  private nextBatches(done: number): Int32Array[] {
-    const many = this.train.accumulatedBatches || 1;
-    const batches = Math.ceil(this.training.rows / this.train.batchSize);
-    const steps = Math.max(Math.floor(batches / many), 1);
-    const [epoch, step] = [Math.floor(done / steps), done % steps];
-    const first = epoch * batches + step * many;
-    // What the epoch before has left over comes first.
-    const begin = many > 1 && step === 0 && epoch > 0 ? first - (batches % many) : first;
-    const end = Math.min(first + many, (epoch + 1) * batches);
-    return Array.from({ length: end - begin }, (_, i) => this.batchOf(begin + i));
-  }
-
-  /**
-   * Rows of a batch, counted from training's first: the next batch_size of the epoch's permutation,
-   * or what is left in the epoch's last one.
-   */
-  private batchOf(index: number): Int32Array {
-    const [batch, total] = [this.train.batchSize, this.training.rows];
-    const batchesAnEpoch = Math.ceil(total / batch);
-    const [epoch, place] = [Math.floor(index / batchesAnEpoch), index % batchesAnEpoch];
-    if (epoch !== this.order.epoch)
-      this.order = { epoch, rows: permutation(total, this.trial.seed, 'order', epoch) };
-    return this.order.rows.slice(place * batch, (place + 1) * batch);
+  /** The round that is due before the next step; a stop meanwhile comes after a checkpoint. */
+  private async prune(model: TrialModel, position: Position): Promise<void> {
+    const { trialId } = this.trial;
+    const step = position.step + 1;
+    const began = performance.now();
+    const passed = async (rows: number): Promise<void> => {
+      await this.pace.advance(rows, 0, [{ trialId, step: position.step }]);
+      this.pace.stopBetweenPasses();
+    };
+    let value: number;
+    try {
+      value = await model.pruning!.prune(position.rounds, passed);
+    } catch (error) {
+      if (error instanceof Interrupted && position.step > 0) await this.checkpoint(model, position);
+      if (!(error instanceof EngineFailure)) throw error;
+      const rounds = this.trial.prune!.rounds;
+      const at = `round ${position.rounds + 1} of ${rounds}, before step ${step}`;
+      throw new EngineFailure(error.reason, `${at}: ${error.message}`);
+    }
+    position.rounds++;
+    position.seconds += (performance.now() - began) / 1000;
+    const metric: Metric = { trialId, name: 'density', step, value };
+    this.context.emit({ $case: 'metrics', value: { metrics: [metric] } });
   }
 
   private tellMetrics(position: Position, gradientNorm: number): void {
@@ -301,7 +318,15 @@ class TrialRun {
       if (odd !== undefined) this.requireFinite(position.step, `a weight of ${name}`, odd);
     }
     await this.context.writeWhenThereIsRoom(root, () =>
-      writeAdapter(root, trialId, adapter, this.config(), position, this.environments),
+      writeAdapter(
+        root,
+        trialId,
+        adapter,
+        this.config(),
+        position,
+        this.environments,
+        model.pruning?.masks(),
+      ),
     );
     this.removeIfOver(position);
     this.report(position);
@@ -334,7 +359,10 @@ class TrialRun {
 
   /** Reports the adapter on disk. */
   private report({ step, rows, seconds }: Position): void {
-    const values = { steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds };
+    const values = {
+      ...{ steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds },
+      ...(isDuringTraining(this.trial.prune!) ? this.training.reportMasks!(this.trial) : {}),
+    };
     this.context.emit({
       $case: 'trialResult',
       value: describeResult(this.context.root, this.trial.trialId, ['adapter'], values),

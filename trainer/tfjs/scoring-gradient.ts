@@ -1,7 +1,6 @@
 /** Gradients for pruners' scores: of the loss of a trial's scoring rows, and of each row's. */
 import { elements } from '../../common/safetensors';
 import { Adapter, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import type { Pace } from '../host/pace';
 import { permutation } from '../host/random';
 import { requireLabels } from '../host/splits';
 import type { Layout } from './layout';
@@ -11,7 +10,16 @@ import { lossAndGradient } from './model';
 /** Rows per pass, at most, for the gradient of the mean loss. */
 const ROWS = 32;
 
+type Wanted = (name: string) => boolean;
 type Gradients = Record<string, Float32Array>;
+
+/** Who is told of passes over scoring rows. */
+export interface Passes {
+  /** Awaited after each; if it throws, scoring ends. */
+  passed(this: void, rows: number): Promise<void>;
+  /** Likewise, where another trial's pass counts for so many rows. */
+  reused(this: void, rows: number): Promise<void>;
+}
 
 /** How passes over the scoring rows are summed. */
 interface Summing {
@@ -48,15 +56,22 @@ export class ScoringGradients {
   constructor(
     private readonly loaded: LoadedJob,
     private readonly dataset: Dataset,
-    private readonly pace: Pace,
+    private readonly passes: Passes,
+    private readonly rows?: Int32Array,
   ) {}
 
   /**
-   * The gradient of L of Prune in job.proto by prunable matrix, at `weights` (a flat vector of the
-   * layout), in float32, without dropout.
+   * The gradient of L of Prune in job.proto by the `wanted` tensors, at `weights` (a flat vector of
+   * the layout), in float32, without dropout.
    */
-  at(trial: Trial, layout: Layout, weights: Float32Array, isFirst: boolean): Promise<Gradients> {
-    return this.sum(MEAN, trial, layout, weights, isFirst);
+  at(
+    trial: Trial,
+    layout: Layout,
+    weights: Float32Array,
+    wanted: Wanted,
+    isFirst: boolean,
+  ): Promise<Gradients> {
+    return this.sum(MEAN, trial, layout, weights, wanted, isFirst);
   }
 
   /** Likewise: the sum of the squares of each row's gradient. */
@@ -64,9 +79,10 @@ export class ScoringGradients {
     trial: Trial,
     layout: Layout,
     weights: Float32Array,
+    wanted: Wanted,
     isFirst: boolean,
   ): Promise<Gradients> {
-    return this.sum(SQUARES, trial, layout, weights, isFirst);
+    return this.sum(SQUARES, trial, layout, weights, wanted, isFirst);
   }
 
   private async sum(
@@ -74,9 +90,10 @@ export class ScoringGradients {
     trial: Trial,
     layout: Layout,
     weights: Float32Array,
+    wanted: Wanted,
     isFirst: boolean,
   ): Promise<Gradients> {
-    const rows = this.chooseRows(trial);
+    const rows = this.rows ?? this.chooseRows(trial);
     const { seed, adapter, prune, train } = trial;
     const made = [
       ...[summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringHead],
@@ -85,23 +102,17 @@ export class ScoringGradients {
     const key = JSON.stringify(made);
     const known = isFirst ? this.first.get(key) : undefined;
     if (known) {
-      await this.pace.advance(0, rows.length);
+      await this.passes.reused(rows.length);
       return known;
     }
     const parts = this.loaded.parts(trial, layout, 'train');
-    const sums = Object.entries(layout.prunableShapes).map(
-      ([name, shape]) => [name, new Float64Array(elements(shape))] as const,
-    );
+    const sums = Object.entries(layout.shapes)
+      .filter(([name]) => wanted(name))
+      .map(([name, shape]) => [name, new Float64Array(elements(shape))] as const);
     for (const { some, all } of listPasses(rows, prune!.scoringBatch, summing.rows)) {
-      const { gradients } = lossAndGradient(
-        parts,
-        weights,
-        some,
-        (name) => name in layout.prunableShapes,
-      );
+      const { gradients } = lossAndGradient(parts, weights, some, wanted);
       for (const [name, sum] of sums) summing.add(sum, gradients[name]!, some.length, all);
-      await this.pace.advance(some.length, some.length);
-      this.pace.stopBetweenPasses();
+      await this.passes.passed(some.length);
     }
     const gradient = Object.fromEntries(
       sums.map(([name, sum]) => [name, Float32Array.from(sum)] as const),

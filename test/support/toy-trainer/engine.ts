@@ -13,12 +13,8 @@ import { HEAD_ALONE, type Engine, type JobContext } from '../../../trainer/host/
 import { Pace } from '../../../trainer/host/pace';
 import { randomFor } from '../../../trainer/host/random';
 import { readSplit, requireLabels, type Split } from '../../../trainer/host/splits';
-import {
-  trainTrials,
-  type StepPart,
-  type StepResult,
-  type TrialModel,
-} from '../../../trainer/host/train';
+import type { StepPart } from '../../../trainer/host/step-parts';
+import { trainTrials, type StepResult, type TrialModel } from '../../../trainer/host/train';
 import * as files from '../../../trainer/host/trial-files';
 
 type Floats = Float32Array;
@@ -52,7 +48,7 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     });
   if (work.$case === 'prune') {
     for (const trial of job.trials) {
-      if (!files.hasMasks(root, job, trial)) await files.writeMasks(context, job, trial, {});
+      if (!files.hasMasks(root, job, trial)) await files.writeMasks(context, job, trial, {}, []);
       tellResult(trial, ['masks.safetensors'], { achieved_sparsity: 0, kept: 0, prunable: 0 });
     }
   } else if (work.$case === 'train') {
