@@ -41,7 +41,8 @@ class Engine:
     """The program that computes with TensorFlow.js."""
 
     def __init__(self, program: str) -> None:
-        self._stderr = TemporaryFile("w+")
+        # Open as long as the program runs.
+        self._stderr = TemporaryFile("w+")  # noqa: SIM115
         self._process = Popen(
             ["node", program], stdin=PIPE, stdout=PIPE, stderr=self._stderr, text=True
         )
