@@ -1,7 +1,7 @@
 /** The rounds of a trial that is pruned during training (Prune.every_steps of job.proto). */
 import type { Tensor } from '../../common/safetensors';
 import type { Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import type { PrunedModel } from '../host/train';
+import type { PrunedModel } from '../host/training';
 import { densitiesTo } from './densities';
 import { makeViews, type Layout } from './layout';
 import { OfficialRules } from './official-rules';

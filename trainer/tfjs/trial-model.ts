@@ -2,7 +2,7 @@
 import type { Tensor } from '../../common/safetensors';
 import type { Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { StepPart } from '../host/step-parts';
-import type { PrunedModel, StepResult, TrialModel } from '../host/train';
+import type { PrunedModel, StepResult, TrialModel } from '../host/training';
 import { isDuringTraining } from '../host/trial-files';
 import { makeViews, type Layout, type Shapes } from './layout';
 import { lossAndGradient, type TrialParts } from './model';

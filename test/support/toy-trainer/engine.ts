@@ -14,7 +14,8 @@ import { Pace } from '../../../trainer/host/pace';
 import { randomFor } from '../../../trainer/host/random';
 import { readSplit, requireLabels, type Split } from '../../../trainer/host/splits';
 import type { StepPart } from '../../../trainer/host/step-parts';
-import { trainTrials, type StepResult, type TrialModel } from '../../../trainer/host/train';
+import { trainTrials } from '../../../trainer/host/train';
+import type { StepResult, TrialModel } from '../../../trainer/host/training';
 import * as files from '../../../trainer/host/trial-files';
 
 type Floats = Float32Array;
