@@ -1,5 +1,4 @@
 /** What a trial's result says of its masks. */
-import type { TensorData } from '../../common/safetensors';
 import type { JobContext } from '../host/engine';
 import type { Layout } from './layout';
 
@@ -8,7 +7,7 @@ export function reportMasks(
   context: JobContext,
   trialId: string,
   layout: Layout,
-  masks: Readonly<Record<string, { data: Uint8Array<ArrayBufferLike> & TensorData }>>,
+  masks: Readonly<Record<string, { data: Uint8Array }>>,
 ): Record<string, number> {
   const counts = Object.entries(masks).map(([name, { data }]) => ({
     name,
