@@ -296,7 +296,9 @@ class TrialRun {
   private report({ step, rows, seconds }: Position): void {
     const values = {
       ...{ steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds },
-      ...(isDuringTraining(this.trial.prune!) ? this.training.reportMasks!(this.trial) : {}),
+      ...(isDuringTraining(this.trial.prune!)
+        ? this.training.reportMasks!(this.trial, 'adapter/masks.safetensors')
+        : {}),
     };
     this.context.emit({
       $case: 'trialResult',

@@ -57,8 +57,8 @@ export interface Training {
   /** What adapter_config.json contains besides the trial's own settings. */
   config(trial: Trial): Record<string, unknown>;
   /**
-   * Of a trial that is pruned during training: what its result says of the masks in adapter/, about
-   * which it warns.
+   * Of a trial that is pruned during training: what its result says of the masks beside its
+   * adapter, about which it warns. file: where they are in the trial's folder.
    */
-  reportMasks?(trial: Trial): Record<string, number>;
+  reportMasks?(trial: Trial, file: string): Record<string, number>;
 }

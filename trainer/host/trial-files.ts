@@ -164,14 +164,14 @@ export async function writeMasks(
 
 /**
  * A trial's masks, in the order of `shapes`, which has its prunable matrices. file: in the trial's
- * folder; in adapter/ are the last ones of a trial that is pruned during training. Throws
+ * folder; beside an adapter are the last ones of a trial that is pruned during training. Throws
  * EngineFailure (BAD_ARTIFACT) if it does not match.
  */
 export function readMasks(
   root: string,
   trialId: string,
   shapes: Shapes,
-  file: 'masks.safetensors' | 'adapter/masks.safetensors' = 'masks.safetensors',
+  file = 'masks.safetensors',
 ): Record<string, Tensor<Uint8Array>> {
   const path = join(trialFolder(root, trialId), file);
   const masks = readTensors(path);

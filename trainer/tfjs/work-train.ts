@@ -45,9 +45,8 @@ export async function runTrain(
       }
       return model;
     },
-    reportMasks: (trial) => {
+    reportMasks: (trial, file) => {
       const layout = loaded.layout(trial);
-      const file = 'adapter/masks.safetensors';
       const masks = readMasks(context.root, trial.trialId, layout.prunableShapes, file);
       return reportMasks(context, trial.trialId, layout, masks);
     },
