@@ -199,6 +199,7 @@ const sources = {
     holds: 'finished trials as adapters of other libraries, and as models',
     imports: [
       'common',
+      'common/vocabulary',
       'orchestrator/base',
       'orchestrator/sweep',
       'orchestrator/datasets',

@@ -32,6 +32,7 @@ const SOURCES = [
     'trainer/host',
     'trainer/tfjs',
     'test/bench',
+    'test/fidelity/published-tfjs.ts',
     'test/support',
     'bin/build.js',
   ],

@@ -2,8 +2,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tensor } from '../../common/safetensors';
+import { isNamed } from '../../common/vocabulary/tensor-names';
 import { hasBottleneck } from '../sweep/adapters';
-import { isNamed } from '../sweep/published-names';
 import type { AdapterConfig } from '../sweep/types';
 import { isTokenizerFile } from '../runtime/backbone-tokenizer';
 import { add, addLowRank } from './arithmetic';

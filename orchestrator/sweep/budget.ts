@@ -1,9 +1,9 @@
+import { isNamed } from '../../common/vocabulary/tensor-names';
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import type { AdapterNormName } from '../../common/vocabulary/adapter-norms';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import type { PrefixUseName } from '../../common/vocabulary/prefix-uses';
 import { LAYER_BIASES } from '../../common/vocabulary/unfrozen';
-import { isNamed } from './published-names';
 import { attentionSize, layerGroups, listModules, unitSize } from './modules';
 import type { AdapterConfig, Budget, PlannedBackbone, PruneConfig } from './types';
 

@@ -3,6 +3,7 @@
  * each of the pretrained model whose name contains one of these strings. Prefixes are apart from
  * that model there, and always train. Pure.
  */
+import { isNamed } from '../../common/vocabulary/tensor-names';
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import { ENCODER_LAYER } from './encoder-layer';
@@ -52,14 +53,6 @@ export function unfreeze(
     unfrozen_tensors: writePatterns(own, trains),
     trainsSomething: named.some(trains) || ATTENTION_MODULES[adapter.attention].form === 'prefix',
   };
-}
-
-/** Whether one of the patterns, in which `*` stands for any characters, is the name. */
-export function isNamed(name: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => {
-    const parts = pattern.split('*').map((part) => part.replaceAll('.', '\\.'));
-    return new RegExp(`^${parts.join('.*')}$`).test(name);
-  });
 }
 
 /** Few patterns that name exactly the tensors that hold. */

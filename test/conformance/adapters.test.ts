@@ -10,6 +10,8 @@ import {
   AttentionModule,
   FfnModule,
   MaskControl,
+  Optimizer,
+  PrefixUse,
   Pruner,
   PruneSchedule,
   Unfrozen,
@@ -40,6 +42,10 @@ const bottleneck = (site: string, r: number): Shapes => ({
 const norm = (site: string): Shapes => ({
   [`${site}.norm.weight`]: [D],
   [`${site}.norm.bias`]: [D],
+});
+const tensorNorm = (name: string): Shapes => ({
+  [`${name}.weight`]: [D],
+  [`${name}.bias`]: [D],
 });
 const lora = (site: string, r: number, from: number, to: number): Shapes => ({
   [`${site}.down.weight`]: [r, from],
@@ -167,6 +173,45 @@ const FORMS: Record<string, { adapter: Partial<Adapter>; layer: Shapes; once?: S
     },
   },
   'head-only': { adapter: HEAD_ALONE.adapter, layer: {} },
+  'parallel-context': {
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_PARALLEL_CONTEXT,
+      attentionNorm: AdapterNorm.ADAPTER_NORM_NONE,
+      ...{ ffnAfterDropout: true, innerDropout: true },
+    },
+    layer: { ...bottleneck('attention', 3), ...bottleneck('ffn', 2), ...norm('ffn') },
+  },
+  concat: {
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_CONCAT,
+      attentionNorm: AdapterNorm.ADAPTER_NORM_UPDATE,
+      ...{ norm: AdapterNorm.ADAPTER_NORM_NONE, paddedTokens: 40 },
+    },
+    layer: { ...bottleneck('attention', 3), ...norm('attention'), ...bottleneck('ffn', 2) },
+  },
+  'trained-scale': {
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_NONE,
+      ...{ attentionBottleneck: 0, learnedScale: true },
+    },
+    layer: { ...bottleneck('ffn', 2), ...norm('ffn'), 'ffn.scale': [1] },
+  },
+  'prefix-apart': {
+    adapter: {
+      attention: AttentionModule.ATTENTION_MODULE_PREFIX,
+      ...{ ffn: FfnModule.FFN_MODULE_NONE, ffnBottleneck: 0 },
+      prefixUse: PrefixUse.PREFIX_USE_CROSS,
+    },
+    layer: {
+      ...{ 'prefix.key': [3, D], 'prefix.value': [3, D] },
+      ...{ 'transform_norm.weight': [D], 'transform_norm.bias': [D] },
+    },
+  },
+  'some-tensors': {
+    adapter: { ...HEAD_ALONE.adapter, unfrozenTensors: ['layers.*_norm.*', 'embeddings.norm.*'] },
+    layer: { ...tensorNorm('attention_norm'), ...tensorNorm('ffn_norm') },
+    once: norm('embeddings'),
+  },
 };
 
 function listShapes({ layer, once = {} }: (typeof FORMS)[string]): Shapes {
@@ -216,6 +261,51 @@ describeStartedTrainer('a trainer with every adapter and pruner', (here) => {
         expect(float32Tensor(tensors, tensor).data.every(Number.isFinite)).toBe(true);
     });
   }
+
+  const readTrained = ({ trialId }: Trial) =>
+    readSafetensors(join(here.place.root, `trials/${trialId}/adapter/adapter_model.safetensors`));
+  const alike = { attentionBottleneck: 3, ffnBottleneck: 2, frozen: ['head.*', '*.down.bias'] };
+  const stays = (trialId: string, totalSteps: number) =>
+    trial(trialId, { adapter: alike, train: { totalSteps, weightDecay: 0.5 } });
+  const [early, late] = [stays('frozen-1', 1), stays('frozen-3', 3)];
+  testOf([early, late], 'trains none of the tensors that stay as they are drawn', async () => {
+    await run(here.client, job(here.dataset, [early, late], PRUNE));
+    await run(here.client, job(here.dataset, [early, late], train()));
+    const [before, after] = [readTrained(early), readTrained(late)];
+    for (const name of before.keys()) {
+      const [one, other] = [before, after].map((file) => float32Tensor(file, name).data);
+      const isFrozen = name.startsWith('head.') || name.endsWith('.down.bias');
+      expect({ name, same: one!.every((value, i) => value === other![i]) }).toEqual({
+        name,
+        same: isFrozen,
+      });
+    }
+  });
+
+  // Where nothing decays and ε is next to nothing, both optimizers do the same.
+  const optimized = (trialId: string, optimizer: Optimizer, weightDecay: number) =>
+    trial(trialId, {
+      adapter: { attentionBottleneck: 3, ffnBottleneck: 2 },
+      train: { totalSteps: 3, warmup: 0, adamEpsilon: 1e-12, optimizer, weightDecay },
+    });
+  const { OPTIMIZER_UNSPECIFIED: ADAMW, OPTIMIZER_ADAMW_DECAY_AFTER: DECAY_AFTER } = Optimizer;
+  const optimizers = [
+    optimized('adamw', ADAMW, 0),
+    optimized('decay-after', DECAY_AFTER, 0),
+    optimized('adamw-decays', ADAMW, 10),
+    optimized('decay-after-decays', DECAY_AFTER, 10),
+  ];
+  testOf(optimizers, 'decays weights before the update or after it', async () => {
+    await run(here.client, job(here.dataset, optimizers, PRUNE));
+    await run(here.client, job(here.dataset, optimizers, train()));
+    const weights = optimizers.map(
+      (each) => float32Tensor(readTrained(each), 'layers.0.ffn.down.weight').data,
+    );
+    const furthest = (a: Float32Array, b: Float32Array) =>
+      a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
+    expect(furthest(weights[0]!, weights[1]!)).toBeLessThan(1e-5);
+    expect(furthest(weights[2]!, weights[3]!)).toBeGreaterThan(1e-6);
+  });
 
   const pruners: [string, Partial<Trial['prune']>][] = [
     ...listWords(PRUNERS)

@@ -1,14 +1,17 @@
 /**
  * What the code published with SparseAdapter was recorded to compute, case by case: its flags go
- * through `sa-orch run`'s reading and planning, and the PyTorch trainer's engine computes what
- * comes out. What that code could not run must be refused.
+ * through `sa-orch run`'s reading and planning, and both trainers' engines compute what comes out,
+ * the TensorFlow.js one where it lists all that a case needs. What that code could not run must be
+ * refused.
  *
  *   SA_ORCH_TEST_PYTHON  an interpreter with what the trainer needs
+ *   SA_ORCH_TEST_TFJS    TensorFlow.js's module, for its trainer
  *   SA_ORCH_DATA         a folder beside `official/`, the records
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { packageRoot } from '../../common/package';
 import { TaskKind, Trial as SpecTrial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { PUBLISHED_FLAGS } from '../../orchestrator/cli/published-flags';
 import { specTrial } from '../../orchestrator/trainer-client/spec';
@@ -51,31 +54,40 @@ const KINDS: Readonly<Record<string, TaskKind>> = {
   lm: TaskKind.TASK_KIND_SUMMARIZATION,
 };
 
-beforeAll(() => {
-  if (!here) return;
-  const lines = [...resolved].flatMap(([name, found]) =>
-    'trial' in found
-      ? [JSON.stringify({ case: name, trial: SpecTrial.toJSON(specTrial(found.trial)) })]
-      : [],
-  );
+/** By case: what differs from its record, or null. script: what computes and compares. */
+function compareCases(
+  script: string,
+  args: string[],
+  cases: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Map<string, string | null> {
+  const lines = cases.flatMap((name) => {
+    const found = resolved.get(name)!;
+    if (!('trial' in found)) return [];
+    return [JSON.stringify({ case: name, trial: SpecTrial.toJSON(specTrial(found.trial)) })];
+  });
   const { stdout, stderr, status } = spawnSync(
-    python,
-    [join(__dirname, 'published_code.py'), folder],
+    python!,
+    [join(__dirname, script), folder!, ...args],
     {
       input: lines.join('\n'),
       encoding: 'utf8',
-      env: { ...process.env, PYTHONPATH: PYTHON_PATH },
+      env: { ...process.env, PYTHONPATH: PYTHON_PATH, ...env },
       maxBuffer: 1 << 26,
     },
   );
   if (status !== 0) throw new Error(stderr);
-  computed = new Map(
+  return new Map(
     stdout
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { case: string; wrong: string | null })
       .map(({ case: name, wrong }) => [name, wrong]),
   );
+}
+
+beforeAll(() => {
+  if (here) computed = compareCases('published_code.py', [], names);
 }, 240_000);
 
 const runs = names.filter((name) => readCase(records, name).runs);
@@ -103,28 +115,41 @@ const ends = names.filter((name) => !readCase(records, name).runs);
     expect([...new Set(used)].filter((flag) => !known.has(flag))).toEqual([]);
   });
 
-  withTfjs('what TensorFlow.js lacks of them is told, by reason', async () => {
-    const place = new TrainerPlace();
-    const { client } = await place.start([], 'tfjs');
-    const able = await client.getCapabilities();
-    await place.remove();
-    const skipped = groupBy(
-      runs.flatMap((name) => {
-        const found = resolved.get(name)!;
-        if (!('trial' in found)) return [];
-        const kind = KINDS[readCase(records, name).head] ?? TaskKind.TASK_KIND_CLASSIFICATION;
-        return [{ name, lacks: listLacking(able, [specTrial(found.trial)], kind).join(', ') }];
-      }),
-      ({ lacks }) => lacks,
-    );
-    const lines = [...skipped].map(
-      ([lacks, cases]) =>
-        `${cases.length} that need ${lacks}:\n  ${cases.map(({ name }) => name).join(', ')}`,
-    );
-    console.info(`skipped with TensorFlow.js\n${lines.join('\n')}`);
-    // A trainer that lists all that a case needs must be compared, too.
-    expect(skipped.get('') ?? []).toEqual([]);
-  });
+  withTfjs(
+    'TensorFlow.js computes all that it lists, and tells what it lacks, by reason',
+    async () => {
+      const place = new TrainerPlace();
+      const { client } = await place.start([], 'tfjs');
+      const able = await client.getCapabilities();
+      await place.remove();
+      const cases = groupBy(
+        runs.flatMap((name) => {
+          const found = resolved.get(name)!;
+          if (!('trial' in found)) return [];
+          const kind = KINDS[readCase(records, name).head] ?? TaskKind.TASK_KIND_CLASSIFICATION;
+          return [{ name, lacks: listLacking(able, [specTrial(found.trial)], kind).join(', ') }];
+        }),
+        ({ lacks }) => lacks,
+      );
+      const compared = (cases.get('') ?? []).map(({ name }) => name);
+      const lines = [...cases].flatMap(([lacks, some]) =>
+        lacks === ''
+          ? []
+          : [`${some.length} that need ${lacks}:\n  ${some.map(({ name }) => name).join(', ')}`],
+      );
+      console.info(
+        `compared with TensorFlow.js: ${compared.length}\nskipped with it\n${lines.join('\n')}`,
+      );
+      const program = join(packageRoot(), 'dist/test/fidelity/published-tfjs.js');
+      const found = compareCases('published_tfjs.py', [program], compared, {
+        SA_ORCH_TFJS_NODE: process.env.SA_ORCH_TEST_TFJS,
+      });
+      expect(Object.fromEntries(found)).toEqual(
+        Object.fromEntries(compared.map((name) => [name, null])),
+      );
+    },
+    240_000,
+  );
 
   test('most that runs there is computed here', () => {
     const refused = runs.filter((name) => 'problem' in resolved.get(name)!);

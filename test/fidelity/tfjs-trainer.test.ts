@@ -14,18 +14,11 @@ import {
 } from '../../common/safetensors';
 import { packageRoot } from '../../common/package';
 import {
-  Activation,
-  AdapterNorm,
-  AttentionModule,
-  FfnModule,
   JobSpec,
-  MaskControl,
   Precision,
-  PruneScope,
   Pruner,
   ScoringHead,
   TaskKind,
-  Unfrozen,
   type Dataset,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
@@ -33,7 +26,8 @@ import { sweepConfigFrom } from '../../orchestrator/config/load';
 import { prepareDataset } from '../../orchestrator/tasks/prepare';
 import { resolveDatasets } from '../../orchestrator/tasks/resolve';
 import { resolveBackbone } from '../../orchestrator/runtime/backbone';
-import { HEAD_ALONE, trial } from '../support/jobs';
+import { trial } from '../support/jobs';
+import { atFfn, IN_PLACE, LATER_TRIALS, noDropout, published, TRIALS } from './tfjs-trials';
 import { askPython, testIf } from '../support/reference';
 import type { Answer } from '../support/run-engine';
 import { writeTinyBackbone } from '../support/tiny-backbone';
@@ -64,56 +58,6 @@ const VOCABULARY = 12_001;
 let scratch: string;
 beforeEach(() => (scratch = mkdtempSync(join(tmpdir(), 'sa-orch-tfjs-'))));
 afterEach(() => rmSync(scratch, { recursive: true, force: true }));
-
-const noDropout = { dropout: 0, attentionDropout: 0 };
-const { adapter: without, prune: dense } = HEAD_ALONE;
-
-/** Every form that the trainer has, every pruner, both scopes, all controls. */
-const TRIALS: Trial[] = [
-  trial('houlsby-snip', { train: noDropout }),
-  trial('pfeiffer-mag', {
-    adapter: {
-      ...without,
-      ffn: FfnModule.FFN_MODULE_AFTER_NORM,
-      ffnBottleneck: 8,
-      activation: Activation.ACTIVATION_GELU,
-      norm: AdapterNorm.ADAPTER_NORM_NONE,
-    },
-    prune: { pruner: Pruner.PRUNER_MAG, sparsity: 0.4, control: MaskControl.MASK_CONTROL_INVERTED },
-    train: noDropout,
-  }),
-  trial('lora-synflow', {
-    adapter: { attention: AttentionModule.ATTENTION_MODULE_LORA, ffn: FfnModule.FFN_MODULE_LORA },
-    prune: { pruner: Pruner.PRUNER_SYNFLOW, rounds: 10 },
-    train: noDropout,
-  }),
-  trial('lora-snip-in-rounds', {
-    adapter: { attention: AttentionModule.ATTENTION_MODULE_LORA, ffn: FfnModule.FFN_MODULE_LORA },
-    prune: { rounds: 3, scope: PruneScope.PRUNE_SCOPE_LOCAL },
-    train: noDropout,
-  }),
-  trial('parallel-rand', {
-    adapter: {
-      attention: AttentionModule.ATTENTION_MODULE_PARALLEL,
-      ffn: FfnModule.FFN_MODULE_PARALLEL,
-      scale: 4,
-      norm: AdapterNorm.ADAPTER_NORM_AFTER,
-      activation: Activation.ACTIVATION_SWISH,
-    },
-    prune: { pruner: Pruner.PRUNER_RAND, control: MaskControl.MASK_CONTROL_SHUFFLED },
-    train: noDropout,
-  }),
-  trial('houlsby-er', {
-    prune: { pruner: Pruner.PRUNER_ER, reinitialize: true },
-    train: noDropout,
-  }),
-  trial('bitfit', {
-    adapter: { ...without, unfrozen: Unfrozen.UNFROZEN_BIASES },
-    prune: dense,
-    train: noDropout,
-  }),
-  trial('head-only', { adapter: without, prune: dense, train: noDropout }),
-].map((each) => ({ ...each, train: { ...each.train!, totalSteps: STEPS } }));
 
 type Work = NonNullable<JobSpec['work']>;
 
@@ -286,6 +230,23 @@ onBoth(
   },
 );
 
+onBoth.each(['bert', 'roberta'] as const)('every later field likewise, on a %s', (type) => {
+  const root = join(scratch, 'torch');
+  const dataset = writeTinyDataset(root);
+  writeTinyBackbone(join(scratch, type), type, VOCABULARY);
+  compare(join(scratch, type), dataset, LATER_TRIALS, root);
+});
+
+onBoth.each(IN_PLACE.map((each) => [each.trialId, each] as const))(
+  'the backbone’s own tensors likewise: %s',
+  (_, each) => {
+    const root = join(scratch, 'torch');
+    const dataset = writeTinyDataset(root);
+    writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+    compare(join(scratch, 'bert'), dataset, [each], root);
+  },
+);
+
 onBoth('a RoBERTa, whose positions begin after padding, likewise', () => {
   const root = join(scratch, 'torch');
   const dataset = writeTinyDataset(root);
@@ -406,12 +367,22 @@ alone(
   () => {
     const [whole, cut] = [join(scratch, 'whole'), join(scratch, 'cut')];
     writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
-    const one = [trial('one', { train: { totalSteps: 16, dropout: 0.1, attentionDropout: 0.1 } })];
+    const dropped = { totalSteps: 16, dropout: 0.1, attentionDropout: 0.1 };
+    const trials = [
+      trial('one', { train: dropped }),
+      trial('other', {
+        adapter: { ...atFfn, innerDropout: true, ffnAfterDropout: true, frozen: ['head.*'] },
+        train: { ...published, ...dropped, accumulatedBatches: 2, lossParts: 2 },
+      }),
+      ...LATER_TRIALS.filter(({ trialId }) =>
+        ['later-2', 'later-4', 'published-4'].includes(trialId),
+      ).map((each) => ({ ...each, train: { ...each.train!, ...dropped } })),
+    ];
     const jobs = (root: string, works: Work[], stopAfterEvents?: number): Request[] => {
       const dataset = writeTinyDataset(root);
       return works.map((work) => ({
         root,
-        spec: buildSpec(join(scratch, 'bert'), dataset, one, work),
+        spec: buildSpec(join(scratch, 'bert'), dataset, trials, work),
         stopAfterEvents,
       }));
     };
@@ -419,11 +390,16 @@ alone(
     expect(straight!.failure).toBeUndefined();
     const answers = askTfjs([...jobs(cut, [PRUNE]), ...jobs(cut, [train()], 8)]);
     expect(answers[1]!.interrupted).toBe(true);
-    const [resumed] = askTfjs(jobs(cut, [train()]));
-    expect(resumed!.failure).toBeUndefined();
-    const readAdapter = (root: string) =>
-      readFileSync(join(root, 'trials/one/adapter/adapter_model.safetensors'));
-    expect(readAdapter(cut).equals(readAdapter(whole))).toBe(true);
+    for (let interrupted = true; interrupted;) {
+      const [resumed] = askTfjs(jobs(cut, [train()], 30));
+      expect(resumed!.failure).toBeUndefined();
+      interrupted = resumed!.interrupted ?? false;
+    }
+    for (const { trialId } of trials) {
+      const readAdapter = (root: string) =>
+        readFileSync(join(root, 'trials', trialId, 'adapter/adapter_model.safetensors'));
+      expect(readAdapter(cut).equals(readAdapter(whole))).toBe(true);
+    }
   },
 );
 
@@ -431,10 +407,14 @@ alone('1,000 steps leave no tensor behind', () => {
   const root = join(scratch, 'root');
   const dataset = writeTinyDataset(root);
   writeTinyBackbone(join(scratch, 'bert'), 'bert', VOCABULARY);
+  const dropped = { batchSize: 2, dropout: 0.1, attentionDropout: 0.1 };
   const long = (trialId: string, totalSteps: number) => [
-    trial(trialId, { train: { totalSteps, batchSize: 2, dropout: 0.1, attentionDropout: 0.1 } }),
+    trial(trialId, { train: { totalSteps, ...dropped } }),
   ];
-  const requests = [long('short', 2), long('long', 1000)].flatMap((trials) =>
+  const others = [...LATER_TRIALS, ...IN_PLACE].map((each) => [
+    { ...each, train: { ...each.train!, totalSteps: 3, ...dropped } },
+  ]);
+  const requests = [long('short', 2), long('long', 1000), ...others].flatMap((trials) =>
     [PRUNE, train(), PREDICT].map((work) => ({
       root,
       spec: buildSpec(join(scratch, 'bert'), dataset, trials, work),

@@ -5,6 +5,7 @@
 import { listLaterFields } from '../../common/vocabulary/later-fields';
 import { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
+  AdapterNorm,
   AttentionModule,
   FfnModule,
   MaskRules,
@@ -61,6 +62,11 @@ export function listLacking(
     const names = needs
       .filter(([value, listed]) => !listed.includes(value))
       .map(([value, , names]) => names[value]!);
+    const norms = [adapter!.norm, adapter!.attentionNorm].filter(
+      (norm) => norm !== AdapterNorm.ADAPTER_NORM_UNSPECIFIED,
+    );
+    if (able.adapterNorms.length > 0)
+      names.push(...norms.filter((n) => !able.adapterNorms.includes(n)).map((n) => AdapterNorm[n]));
     if (everySteps > 0 && !able.prunesDuringTraining) names.push('pruning during training');
     const fields = listLaterFields({ adapter: adapter!, prune: prune!, train: train! });
     return [...names, ...fields.filter((field) => !able.fields.includes(field))];

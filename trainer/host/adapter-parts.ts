@@ -11,6 +11,8 @@ import {
   FfnModule,
   Unfrozen,
   type Adapter,
+  type AdapterInit,
+  type AdapterNorm,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 
 export type Site = 'attention' | 'ffn';
@@ -51,5 +53,18 @@ export const hasMatrices = (adapter: Adapter): boolean =>
 export const hasVirtualTokens = (adapter: Adapter): boolean =>
   filterSites(adapter, 'prefix').length + filterSites(adapter, 'prompt').length > 0;
 
-/** Whether the whole backbone is trained, in place. */
-export const hasBackbone = ({ unfrozen }: Adapter): boolean => unfrozen === Unfrozen.UNFROZEN_ALL;
+/** Where the bottleneck of a site normalizes. */
+export const normAt = ({ norm, attentionNorm }: Adapter, site: Site): AdapterNorm =>
+  (site === 'attention' && attentionNorm) || norm;
+
+/** s of the bottleneck of a site; if it is trained, at the start. */
+export const scaleAt = ({ scale, attentionScale }: Adapter, site: Site): number =>
+  (site === 'attention' && attentionScale) || scale;
+
+/** How the matrices of a site are drawn. */
+export const initAt = ({ init, attentionInit }: Adapter, site: Site): AdapterInit =>
+  (site === 'attention' && attentionInit) || init;
+
+/** Whether tensors of the backbone are trained in place: all, or some by name. */
+export const hasBackbone = ({ unfrozen, unfrozenTensors }: Adapter): boolean =>
+  unfrozen === Unfrozen.UNFROZEN_ALL || unfrozenTensors.length > 0;

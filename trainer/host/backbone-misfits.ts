@@ -78,8 +78,10 @@ function encoderDecoderMisfits({ trials, work }: WholeSpec, config: Config): Vio
     const { adapter } = trial;
     const at = `spec.trials[${index}]`;
     const says: [string, string][] = [];
-    if (hasBackbone(adapter))
-      says.push(['adapter.unfrozen', 'is ALL; an encoder–decoder is not fine-tuned as a whole']);
+    if (hasBackbone(adapter)) {
+      const why = "an encoder–decoder's own tensors are not trained";
+      says.push(['adapter.unfrozen', `is ALL, or unfrozen_tensors is set; ${why}`]);
+    }
     if (config.modelType === 't5' && adapter.unfrozen === Unfrozen.UNFROZEN_BIASES)
       says.push(['adapter.unfrozen', 'is BIASES; T5 has none']);
     if (config.modelType === 't5' && adapter.ffn === FfnModule.FFN_MODULE_AFTER_NORM) {

@@ -34,6 +34,8 @@ export interface Position {
    */
   lossSum: number;
   lossRows: number;
+  /** Rounds of pruning done during training; several that take place together count as one. */
+  rounds: number;
 }
 
 export interface Checkpoint {
@@ -45,7 +47,7 @@ export interface Checkpoint {
 
 /** The content of position.json. */
 interface PositionFile {
-  position: Position;
+  position: Omit<Position, 'rounds'> & { rounds?: number };
   environments?: unknown[];
   /** Before there was a list: Capabilities.environment of the run that wrote it. */
   environment?: Record<string, string>;
@@ -97,13 +99,15 @@ export function newestCheckpoint(
       const { position, ...made } = JSON.parse(
         readFileSync(join(folder, 'position.json'), 'utf8'),
       ) as PositionFile;
+      // Before there was pruning during training there were none.
+      const rounds = position.rounds ?? 0;
       if (position.source !== source)
         throw new Error('it was made from another trial, backbone, data set or mask');
       const state = readTensorsOf(join(folder, 'state.safetensors'), shapes);
       const environments = (made.environments ?? [{ details: made.environment }]).map((each) =>
         Environment.fromJSON(each),
       );
-      return { checkpoint: { position, state, environments }, passedOver };
+      return { checkpoint: { position: { ...position, rounds }, state, environments }, passedOver };
     } catch (error) {
       passedOver.push(`checkpoint step-${step} was skipped: ${(error as Error).message}`);
     }
@@ -114,7 +118,8 @@ export function newestCheckpoint(
 /**
  * Writes training.json and then adapter/, so that training.json always covers adapter/'s step; one
  * sync of their folder is enough for both, since only both together count.
- * `config` becomes adapter_config.json; `environments` trained it, in order.
+ * `config` becomes adapter_config.json; `environments` trained it, in order; masks: of a trial that
+ * is pruned during training.
  */
 export function writeAdapter(
   root: string,
@@ -123,7 +128,9 @@ export function writeAdapter(
   config: Record<string, unknown>,
   { source, step, rows, seconds }: Position,
   environments: readonly Environment[],
+  masks: Record<string, Tensor> | undefined,
 ): void {
+  const made = toMetadata(environments);
   const folder = join(trialFolder(root, trial.trialId), trainedPlace(trial, step));
   makeFolder(folder);
   replaceSync(
@@ -131,30 +138,36 @@ export function writeAdapter(
     JSON.stringify({ source, step, rows, seconds }, null, 2),
   );
   writeFolder(join(folder, 'adapter'), {
-    'adapter_model.safetensors': encodeSafetensors(adapter, toMetadata(environments)),
+    'adapter_model.safetensors': encodeSafetensors(adapter, made),
     'adapter_config.json': JSON.stringify({ format: 1, source, step, ...config }, null, 2),
+    ...(masks ? { 'masks.safetensors': encodeSafetensors(masks, made) } : {}),
   });
 }
 
 /**
  * The position of an existing adapter with this step and source; undefined if training is still to
- * be done.
+ * be done. hasMasks: whether the trial is pruned during training, so that its masks are there, too.
  */
 export function finishedTraining(
   root: string,
   trial: Trial,
   source: string,
   step: number,
+  hasMasks: boolean,
 ): Position | undefined {
   const folder = join(trialFolder(root, trial.trialId), trainedPlace(trial, step));
   const [config, times] = ['adapter/adapter_config.json', 'training.json'].map((name) =>
     readJson(join(folder, name)),
   );
-  if (!existsSync(join(folder, 'adapter/adapter_model.safetensors'))) return undefined;
+  const files = ['adapter_model.safetensors', ...(hasMasks ? ['masks.safetensors'] : [])];
+  if (!files.every((file) => existsSync(join(folder, 'adapter', file)))) return undefined;
   if ([config, times].some((found) => found?.source !== source || found.step !== step))
     return undefined;
-  return { source, step, rows: times!.rows, seconds: times!.seconds, lossSum: 0, lossRows: 0 };
+  return { source, step, rows: times!.rows, seconds: times!.seconds, ...AT_REST };
 }
+
+/** The rest of the position after a last step, which has told its metrics. */
+const AT_REST = { lossSum: 0, lossRows: 0, rounds: 0 };
 
 /** Otherwise, a sweep of hundreds of trials would leave gigabytes of optimizer state. */
 export function removeCheckpoints(root: string, trialId: string): void {

@@ -5,9 +5,11 @@
 import {
   Activation,
   AdapterInit,
-  AdapterNorm,
   LearningRateSchedule,
   MaskControl,
+  Optimizer,
+  PrefixInit,
+  PrefixUse,
   PruneSchedule,
   PruneScope,
   ScoringHead,
@@ -25,16 +27,6 @@ export interface Setting {
 
 export const HANDLED_SETTINGS: readonly Setting[] = [
   {
-    field: 'adapter.norm',
-    enumeration: AdapterNorm,
-    supported: [
-      AdapterNorm.ADAPTER_NORM_NONE,
-      AdapterNorm.ADAPTER_NORM_BEFORE,
-      AdapterNorm.ADAPTER_NORM_AFTER,
-    ],
-    read: ({ adapter }) => adapter.norm,
-  },
-  {
     field: 'adapter.activation',
     enumeration: Activation,
     supported: [
@@ -49,6 +41,29 @@ export const HANDLED_SETTINGS: readonly Setting[] = [
     enumeration: AdapterInit,
     supported: [AdapterInit.ADAPTER_INIT_GAUSSIAN, AdapterInit.ADAPTER_INIT_ZERO_UP],
     read: ({ adapter }) => adapter.init,
+  },
+  {
+    field: 'adapter.attention_init',
+    enumeration: AdapterInit,
+    supported: [AdapterInit.ADAPTER_INIT_GAUSSIAN, AdapterInit.ADAPTER_INIT_ZERO_UP],
+    read: ({ adapter }) => adapter.attentionInit,
+  },
+  {
+    field: 'adapter.prefix_init',
+    enumeration: PrefixInit,
+    supported: [PrefixInit.PREFIX_INIT_TORCH],
+    read: ({ adapter }) => adapter.prefixInit,
+  },
+  {
+    field: 'adapter.prefix_use',
+    enumeration: PrefixUse,
+    // The others are for encoder–decoders.
+    supported: [
+      PrefixUse.PREFIX_USE_CROSS,
+      PrefixUse.PREFIX_USE_CROSS_PLAIN,
+      PrefixUse.PREFIX_USE_CROSS_RELU,
+    ],
+    read: ({ adapter }) => adapter.prefixUse,
   },
   {
     field: 'prune.scope',
@@ -90,5 +105,11 @@ export const HANDLED_SETTINGS: readonly Setting[] = [
       LearningRateSchedule.LEARNING_RATE_SCHEDULE_CONSTANT,
     ],
     read: ({ train }) => train.schedule,
+  },
+  {
+    field: 'train.optimizer',
+    enumeration: Optimizer,
+    supported: [Optimizer.OPTIMIZER_ADAMW_DECAY_AFTER],
+    read: ({ train }) => train.optimizer,
   },
 ];

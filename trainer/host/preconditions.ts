@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { listLaterFields } from '../../common/vocabulary/later-fields';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import {
+  AdapterNorm,
   AttentionModule,
   FfnModule,
   MaskRules,
@@ -30,6 +31,13 @@ const NEEDED = {
   train: { file: 'masks.safetensors', writtenBy: 'prune' },
   predict: { file: 'adapter/adapter_model.safetensors', writtenBy: 'train' },
 } as const;
+
+/** Where bottlenecks normalize with a trainer that does not list it. */
+const FIRST_NORMS = [
+  AdapterNorm.ADAPTER_NORM_NONE,
+  AdapterNorm.ADAPTER_NORM_BEFORE,
+  AdapterNorm.ADAPTER_NORM_AFTER,
+];
 
 /**
  * Everything that is missing here, for a specification whose fields are all valid. root: the
@@ -100,6 +108,15 @@ function unableForTrial(at: string, trial: WholeTrial, capabilities: Capabilitie
     ...unable(`${at}.adapter.unfrozen`, adapter.unfrozen, capabilities.unfrozen, Unfrozen),
     ...unable(`${at}.prune.pruner`, prune.pruner, capabilities.pruners, Pruner),
   ];
+  const norms: [string, AdapterNorm][] = [
+    ['norm', adapter.norm],
+    ['attention_norm', adapter.attentionNorm],
+  ];
+  const places = capabilities.adapterNorms.length > 0 ? capabilities.adapterNorms : FIRST_NORMS;
+  for (const [field, norm] of norms) {
+    if (norm !== AdapterNorm.ADAPTER_NORM_UNSPECIFIED && AdapterNorm[norm] !== undefined)
+      found.push(...unable(`${at}.adapter.${field}`, norm, places, AdapterNorm));
+  }
   for (const { field, enumeration, supported, read } of HANDLED_SETTINGS) {
     const value = read(trial);
     // One that the contract does not have is wrong in itself, wherever it counts.

@@ -2,7 +2,6 @@
  * The loop over a job's training steps, one trial after the other: which rows, at which learning
  * rate, what is reported and what is kept on disk.
  */
-import type { Tensor } from '../../common/safetensors';
 import { LEARNING_RATE_SCHEDULES } from '../../common/vocabulary/learning-rate-schedules';
 import { getRow } from '../../common/vocabulary/vocabulary';
 import {
@@ -25,50 +24,15 @@ import {
 import { EngineFailure, Interrupted, type JobContext } from './engine';
 import { continueIn } from './environment';
 import { Pace } from './pace';
-import { permutation } from './random';
+import { StepParts } from './step-parts';
 import {
   describeFailure,
   describeResult,
+  isDuringTraining,
   trainedPlace,
   trainingSource,
-  type Shapes,
 } from './trial-files';
-
-/** One trial during training, implemented by an engine. */
-export interface TrialModel {
-  /**
-   * One optimizer step on these rows of the train split, int32 [n]. step: the trial's step, counted
-   * from 1. Returns the mean loss over the rows and the gradient's norm before clipping; either may
-   * be NaN or infinite.
-   */
-  step(rows: Int32Array, step: number, learningRate: number): Promise<StepResult> | StepResult;
-  /** Copies of everything that a step reads and changes: parameters, moments. */
-  state(): Promise<Record<string, Tensor>> | Record<string, Tensor>;
-  /** Copies of adapter and head, as in adapter_model.safetensors. */
-  adapter(): Promise<Record<string, Tensor<Float32Array>>> | Record<string, Tensor<Float32Array>>;
-  /** Frees memory that is not garbage-collected. */
-  dispose?(): void;
-}
-
-export interface StepResult {
-  loss: number;
-  gradientNorm: number;
-}
-
-/** What an engine provides for a job of TrainWork. */
-export interface Training {
-  /** Rows of the train split. */
-  rows: number;
-  /** Shapes of what TrialModel.state returns. */
-  stateShapes(trial: Trial): Shapes;
-  /**
-   * The trial before its first step, or from a checkpoint's state. Throws EngineFailure if this
-   * trial cannot be trained.
-   */
-  start(trial: Trial, state: Map<string, Tensor> | undefined): Promise<TrialModel> | TrialModel;
-  /** What adapter_config.json contains besides the trial's own settings. */
-  config(trial: Trial): Record<string, unknown>;
-}
+import type { Training, TrialModel } from './training';
 
 /**
  * Trains each trial in turn. Throws Interrupted, after a checkpoint of the trial in training, or
@@ -113,13 +77,22 @@ export function learningRate(train: Train, step: number): number {
   return rateAfterWarmup(train.learningRate, train.totalSteps - done, train.totalSteps - warmup);
 }
 
+/** Whether a round of pruning comes before the next step. */
+export function isRoundDue(
+  prune: Prune,
+  { step, rounds }: Pick<Position, 'step' | 'rounds'>,
+): boolean {
+  if (!isDuringTraining(prune) || rounds === (prune.repeats || prune.rounds)) return false;
+  return step === prune.beginStep + rounds * prune.everySteps;
+}
+
 const findLastStep = ({ train }: Trial, { untilStep }: TrainWork): number =>
   Math.min(untilStep || train!.totalSteps, train!.totalSteps);
 
 class TrialRun {
   private readonly train: Train;
   private readonly clock: CheckpointClock;
-  private order: { epoch: number; rows: Int32Array } = { epoch: -1, rows: new Int32Array() };
+  private readonly parts: StepParts;
   /** What trained the steps so far, in order. */
   private environments: Environment[];
 
@@ -134,6 +107,7 @@ class TrialRun {
   ) {
     this.train = trial.train!;
     this.environments = [context.environment];
+    this.parts = new StepParts(this.train, training.rows, trial.seed);
     this.clock = new CheckpointClock(work.checkpointSeconds);
   }
 
@@ -141,7 +115,8 @@ class TrialRun {
   async run(): Promise<void> {
     const { context, trial, until } = this;
     const source = trainingSource(context.root, this.spec, trial);
-    const finished = finishedTraining(context.root, trial, source, until);
+    const hasMasks = isDuringTraining(trial.prune!);
+    const finished = finishedTraining(context.root, trial, source, until, hasMasks);
     if (finished) {
       await this.pace.resume(until);
       this.removeIfOver(finished);
@@ -166,12 +141,14 @@ class TrialRun {
       seconds: 0,
       lossSum: 0,
       lossRows: 0,
+      rounds: 0,
     };
     const model = await this.training.start(trial, checkpoint?.state);
     try {
       if (position.step > 0) await this.pace.resume(position.step);
       while (position.step < until) {
         await this.requireTime(model, position);
+        if (isRoundDue(trial.prune!, position)) await this.prune(model, position);
         await this.turn(model, position);
       }
       await this.finish(model, position);
@@ -186,18 +163,19 @@ class TrialRun {
    */
   private async turn(model: TrialModel, position: Position): Promise<void> {
     const { trialId } = this.trial;
-    const rows = this.nextRows(position.step);
+    const parts = this.parts.next(position.step);
+    const rows = parts.reduce((sum, part) => sum + part.rows.length, 0);
     const began = performance.now();
     const step = position.step + 1;
-    const { loss, gradientNorm } = await model.step(rows, step, learningRate(this.train, step));
+    const { loss, gradientNorm } = await model.step(parts, step, learningRate(this.train, step));
     this.requireFinite(step, 'loss', loss);
     this.requireFinite(step, "the gradient's norm", gradientNorm);
     position.step = step;
-    position.rows += rows.length;
+    position.rows += rows;
     position.seconds += (performance.now() - began) / 1000;
-    position.lossSum += loss * rows.length;
-    position.lossRows += rows.length;
-    await this.pace.advance(rows.length, 1, [{ trialId, step }]);
+    position.lossSum += loss * rows;
+    position.lossRows += rows;
+    await this.pace.advance(rows, 1, [{ trialId, step }]);
     const ended = step === this.until;
     // Metrics come before the checkpoint, after which they would not be computed again.
     if (ended || step % this.work.logEverySteps === 0) this.tellMetrics(position, gradientNorm);
@@ -210,17 +188,29 @@ class TrialRun {
       throw new Interrupted('stopped on request, with a checkpoint');
   }
 
-  /**
-   * Rows of the next step: the next batch_size of the epoch's permutation, or what is left in the
-   * epoch's last step.
-   */
-  private nextRows(done: number): Int32Array {
-    const [batch, total] = [this.train.batchSize, this.training.rows];
-    const stepsAnEpoch = Math.ceil(total / batch);
-    const [epoch, place] = [Math.floor(done / stepsAnEpoch), done % stepsAnEpoch];
-    if (epoch !== this.order.epoch)
-      this.order = { epoch, rows: permutation(total, this.trial.seed, 'order', epoch) };
-    return this.order.rows.slice(place * batch, (place + 1) * batch);
+  /** The round that is due before the next step; a stop meanwhile comes after a checkpoint. */
+  private async prune(model: TrialModel, position: Position): Promise<void> {
+    const { trialId } = this.trial;
+    const step = position.step + 1;
+    const began = performance.now();
+    const passed = async (rows: number): Promise<void> => {
+      await this.pace.advance(rows, 0, [{ trialId, step: position.step }]);
+      this.pace.stopBetweenPasses();
+    };
+    let value: number;
+    try {
+      value = await model.pruning!.prune(position.rounds, passed);
+    } catch (error) {
+      if (error instanceof Interrupted && position.step > 0) await this.checkpoint(model, position);
+      if (!(error instanceof EngineFailure)) throw error;
+      const rounds = this.trial.prune!.rounds;
+      const at = `round ${position.rounds + 1} of ${rounds}, before step ${step}`;
+      throw new EngineFailure(error.reason, `${at}: ${error.message}`);
+    }
+    position.rounds++;
+    position.seconds += (performance.now() - began) / 1000;
+    const metric: Metric = { trialId, name: 'density', step, value };
+    this.context.emit({ $case: 'metrics', value: { metrics: [metric] } });
   }
 
   private tellMetrics(position: Position, gradientNorm: number): void {
@@ -268,7 +258,15 @@ class TrialRun {
       if (odd !== undefined) this.requireFinite(position.step, `a weight of ${name}`, odd);
     }
     await this.context.writeWhenThereIsRoom(root, () =>
-      writeAdapter(root, this.trial, adapter, this.config(), position, this.environments),
+      writeAdapter(
+        root,
+        this.trial,
+        adapter,
+        this.config(),
+        position,
+        this.environments,
+        model.pruning?.masks(),
+      ),
     );
     this.removeIfOver(position);
     this.report(position);
@@ -301,9 +299,14 @@ class TrialRun {
 
   /** Reports the adapter on disk. */
   private report({ step, rows, seconds }: Position): void {
-    const values = { steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds };
     const { trialId } = this.trial;
     const adapter = `${trainedPlace(this.trial, step)}adapter`;
+    const values = {
+      ...{ steps: step, rows, wall_seconds: seconds, rows_per_second: rows / seconds },
+      ...(isDuringTraining(this.trial.prune!)
+        ? this.training.reportMasks!(this.trial, `${adapter}/masks.safetensors`)
+        : {}),
+    };
     this.context.emit({
       $case: 'trialResult',
       value: describeResult(this.context.root, trialId, [adapter], values),

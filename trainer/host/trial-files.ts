@@ -12,6 +12,7 @@ import {
   Precision,
   precisionToJSON,
   Prune,
+  Pruner,
   Train,
   type JobSpec,
   type Trial,
@@ -47,15 +48,21 @@ export const trainedPlace = ({ train }: Trial, step: number): string =>
   step < train!.totalSteps ? `rungs/step-${step}/` : '';
 
 /** Hex SHA-256 of everything that a trial's mask depends on. */
-export function maskSource(spec: JobSpec, { seed, adapter, prune }: Trial): string {
+export function maskSource(spec: JobSpec, { seed, adapter, prune, train }: Trial): string {
   return digestParts(
     'mask',
     ...inputs(spec),
     String(seed),
     Adapter.toJSON(adapter!),
     Prune.toJSON(prune!),
+    // Part of the loss whose gradients are scored.
+    ...(train!.labelSmoothing > 0 ? [train!.labelSmoothing] : []),
   );
 }
+
+/** Whether the rounds of pruning take place between steps of training (Prune.every_steps). */
+export const isDuringTraining = ({ pruner, everySteps }: Prune): boolean =>
+  pruner !== Pruner.PRUNER_NONE && everySteps > 0;
 
 /** Hex SHA-256 of everything that a trial's training depends on, except the step to stop at. */
 export function trainingSource(
@@ -72,6 +79,7 @@ export function trainingSource(
     mask,
     prune!.reinitialize,
     Train.toJSON(train!),
+    ...(isDuringTraining(prune!) ? [Prune.toJSON(prune!)] : []),
   );
 }
 
@@ -134,33 +142,44 @@ export function describeFailure(trialId: string, failure: Failure): TrialResult 
 
 /** Whether the trial's masks exist and were made from the same source. */
 export function hasMasks(root: string, spec: JobSpec, trial: Trial): boolean {
-  const { source } = readMetadata(join(trialFolder(root, trial.trialId), 'masks.safetensors'));
-  return source === maskSource(spec, trial);
+  return readMaskOrigin(root, trial.trialId)[0] === maskSource(spec, trial);
 }
 
-/** Writes masks.safetensors. masks: uint8 0/1, by the names of the masked weights. */
+/** What a trial's masks were made from, and then what is doubtful about their scores. */
+export function readMaskOrigin(root: string, trialId: string): string[] {
+  const { source } = readMetadata(join(trialFolder(root, trialId), 'masks.safetensors'));
+  return (source ?? '').split('\n');
+}
+
+/**
+ * Writes masks.safetensors. masks: uint8 0/1, by the names of the masked weights; doubts: kept with
+ * them, so that they are told again where the masks are there already.
+ */
 export async function writeMasks(
   context: JobContext,
   spec: JobSpec,
   trial: Trial,
   masks: Record<string, Tensor<Uint8Array>>,
+  doubts: readonly string[],
 ): Promise<void> {
   const path = join(trialFolder(context.root, trial.trialId), 'masks.safetensors');
-  const source = maskSource(spec, trial);
+  const source = [maskSource(spec, trial), ...doubts].join('\n');
   const content = encodeSafetensors(masks, { source, ...toMetadata([context.environment]) });
   await context.writeWhenThereIsRoom(path, () => writeDurablySync(path, content));
 }
 
 /**
- * A trial's masks, in the order of `shapes`, which has its prunable matrices. Throws EngineFailure
- * (BAD_ARTIFACT) if the file does not match.
+ * A trial's masks, in the order of `shapes`, which has its prunable matrices. file: in the trial's
+ * folder; beside an adapter are the last ones of a trial that is pruned during training. Throws
+ * EngineFailure (BAD_ARTIFACT) if it does not match.
  */
 export function readMasks(
   root: string,
   trialId: string,
   shapes: Shapes,
+  file = 'masks.safetensors',
 ): Record<string, Tensor<Uint8Array>> {
-  const path = join(trialFolder(root, trialId), 'masks.safetensors');
+  const path = join(trialFolder(root, trialId), file);
   const masks = readTensors(path);
   const odd = [
     ...Object.keys(shapes).filter((name) => !masks.has(name)),

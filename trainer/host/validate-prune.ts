@@ -1,6 +1,7 @@
 /** Checks how a trial's adapter is pruned, without looking beyond the request. */
 import { PRUNERS, type PrunerRow } from '../../common/vocabulary/pruners';
 import { findRow, findWord } from '../../common/vocabulary/vocabulary';
+import { isNamed } from '../../common/vocabulary/tensor-names';
 import {
   AdapterNorm,
   MaskControl,
@@ -16,6 +17,12 @@ import {
 import { hasLora, hasMatrices } from './adapter-parts';
 import { nameIn, type Violations } from './violations';
 import type { WholeTrial } from './whole-spec';
+
+/** Every prunable matrix of a layer, by name. */
+const PRUNABLE = ['attention', 'ffn', 'query', 'value', 'ffn_in', 'ffn_out'].flatMap((site) => [
+  `${site}.down`,
+  `${site}.up`,
+]);
 
 export function checkPrune(
   found: Violations,
@@ -38,6 +45,10 @@ export function checkPrune(
   }
   if (!hasMatrices(adapter))
     found.add(`${at}.pruner`, `${pruner} has no matrix to prune in this adapter; it is NONE`);
+  if (PRUNABLE.some((name) => isNamed(`layers.0.${name}.weight`, adapter.frozen))) {
+    const why = 'adapter.frozen names matrices that would be pruned';
+    found.add(`${at}.pruner`, `${pruner} is not NONE, as it is where ${why}`);
+  }
   found.isOneOf(`${at}.scope`, prune.scope, PruneScope);
   found.isOneOf(`${at}.control`, prune.control, MaskControl);
   found.isOneOf(`${at}.structure`, prune.structure, MaskStructure);

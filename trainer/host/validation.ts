@@ -12,14 +12,16 @@ import {
   Generation,
   LearningRateSchedule,
   Precision,
+  PrefixUse,
   TaskKind,
   Train,
   Unfrozen,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { SubmitJobRequest } from '../../gen/ts/sparse_adapter/trainer/v1/trainer';
+import { isNamed } from '../../common/vocabulary/tensor-names';
 import {
+  bottlenecks,
   findBottleneck,
-  hasBackbone,
   hasBottleneck,
   hasLora,
   hasMatrices,
@@ -140,12 +142,21 @@ function checkCompany(
   { adapter }: WholeTrial,
   { trials, dataset }: WholeSpec,
 ): void {
-  if (hasBackbone(adapter) && trials.length > 1) {
+  if (adapter.unfrozenTensors.length > 0 && trials.length > 1) {
+    const alone = "a trial that trains the backbone's own tensors is the only one of its job";
+    found.add(
+      `${at}.adapter.unfrozen_tensors`,
+      `is set in a job of ${trials.length} trials; ${alone}`,
+    );
+  }
+  if (adapter.unfrozen === Unfrozen.UNFROZEN_ALL && trials.length > 1) {
     const alone = 'full fine-tuning is the only trial of its job';
     found.add(`${at}.adapter.unfrozen`, `is ALL in a job of ${trials.length} trials; ${alone}`);
   }
   const trainsNothing =
-    listModules(adapter).length === 0 && adapter.unfrozen === Unfrozen.UNFROZEN_NONE;
+    listModules(adapter).length === 0 &&
+    adapter.unfrozen === Unfrozen.UNFROZEN_NONE &&
+    adapter.unfrozenTensors.length === 0;
   if (dataset.taskKind === TaskKind.TASK_KIND_SUMMARIZATION && trainsNothing) {
     const why = 'summarization has no head, so that nothing would be trained';
     found.add(`${at}.adapter.attention`, `is NONE, like ffn and unfrozen; ${why}`);
@@ -167,12 +178,38 @@ function checkAdapter(found: Violations, at: string, adapter: Adapter): void {
   const drawnByInit = hasMatrices(adapter) && adapter.init === AdapterInit.ADAPTER_INIT_GAUSSIAN;
   if (hasVirtualTokens(adapter) || drawnByInit) found.positive(`${at}.init_std`, adapter.initStd);
   found.isOneOf(`${at}.unfrozen`, adapter.unfrozen, Unfrozen);
+  checkParts(found, at, adapter);
   if (adapter.unfrozen !== Unfrozen.UNFROZEN_NONE && listModules(adapter).length > 0) {
     found.add(
       `${at}.unfrozen`,
       'is not NONE beside a module; parts of the backbone are trained where attention and ffn ' +
         'are NONE',
     );
+  }
+}
+
+/** Fields that need a module of some kind, or other fields. */
+function checkParts(found: Violations, at: string, adapter: Adapter): void {
+  if (adapter.attentionScale < 0)
+    found.add(`${at}.attention_scale`, `${adapter.attentionScale} is negative`);
+  if (adapter.learnedScale && !bottlenecks(adapter).includes('ffn'))
+    found.add(`${at}.learned_scale`, 'is true, and there is no bottleneck at ffn');
+  const isRead = adapter.prefixUse !== PrefixUse.PREFIX_USE_UNSPECIFIED;
+  if (isRead && adapter.attention !== AttentionModule.ATTENTION_MODULE_PREFIX)
+    found.add(`${at}.prefix_use`, 'is set, and attention is not PREFIX');
+  const keys = ['key.weight', 'value.weight'].filter((name) =>
+    isNamed(`layers.0.${name}`, adapter.unfrozenTensors),
+  );
+  if (keys.length === 1) {
+    found.add(
+      `${at}.unfrozen_tensors`,
+      `names ${keys[0]} alone; the weights of key and value are one product, and are trained ` +
+        'together or not at all',
+    );
+  }
+  if (adapter.unfrozen === Unfrozen.UNFROZEN_BIASES && adapter.unfrozenTensors.length > 0) {
+    const right = 'it is NONE, and those are named';
+    found.add(`${at}.unfrozen`, `is BIASES beside unfrozen_tensors; ${right}`);
   }
 }
 

@@ -4,15 +4,18 @@
 import { elements } from '../../common/safetensors';
 import { PRUNE_SCHEDULES } from '../../common/vocabulary/prune-schedules';
 import { getRow } from '../../common/vocabulary/vocabulary';
-import type { Prune } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import type { Prune, PruneSchedule } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { type Shapes } from './layout';
 
 /** How many of n weights are kept: floor(density · n + 0.5), in float64. */
 export const keptCount = (n: number, density: number): number => Math.floor(density * n + 0.5);
 
 /** The density after each of `rounds`, by the schedule; the last is exactly 1 − sparsity. */
-export function densities({ sparsity, rounds, schedule }: Prune): number[] {
-  const final = 1 - sparsity;
+export const densities = ({ sparsity, rounds, schedule }: Prune): number[] =>
+  densitiesTo(1 - sparsity, rounds, schedule);
+
+/** The density after each of `rounds` from 1 to `final`. */
+export function densitiesTo(final: number, rounds: number, schedule: PruneSchedule): number[] {
   if (rounds === 1) return [final];
   const { densityAfter } = getRow(PRUNE_SCHEDULES, schedule);
   return [

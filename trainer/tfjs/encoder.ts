@@ -2,13 +2,13 @@
  * The encoder's forward pass over packed rows. The last layer computes only each row's first token,
  * unless more is needed.
  */
-import { attend } from './attention';
+import { attend, type KeyValue } from './attention';
 import type { Backbone, Layer } from './backbone';
 import type { TrialModules } from './modules';
-import { add, frozenLinear, layerNorm, nonLinear, replaced, takeRows } from './operations';
+import { add, layerNorm, nonLinear, project, replaced, takeRows } from './operations';
 import type { PackedRows } from './packed-rows';
 import { release, Value, type Tape } from './tape';
-import { tf, type Tensor } from './tensorflow';
+import { tf } from './tensorflow';
 
 /** The last hidden state of every row's first token [rows, d], or of every token [tokens, d]. */
 export function encode(
@@ -19,7 +19,7 @@ export function encode(
   everyToken: boolean,
 ): Value {
   let x = modules.dropped(
-    layerNorm(tape, new Value(embed(backbone, pack), false), backbone.embeddingNorm),
+    layerNorm(tape, embed(tape, backbone, pack, modules), backbone.embeddingNorm),
     'embeddings',
   );
   backbone.layers.forEach((layer, index) => {
@@ -48,41 +48,45 @@ function encodeLayer(
 ): Value {
   const scale = 1 / Math.sqrt(backbone.hidden / backbone.heads);
   const x = firstOnly ? takeRows(tape, input, pack.first) : input;
-  const query = modules.beside('query', index, frozenLinear(tape, x, layer.query), x, scale);
-  const key = frozenLinear(tape, input, layer.key);
-  const value = modules.beside('value', index, frozenLinear(tape, input, layer.value), input);
-  const context = attend(
+  const query = modules.beside('query', index, project(tape, x, layer.query), x, scale);
+  const key = project(tape, input, layer.key);
+  const value = modules.beside('value', index, project(tape, input, layer.value), input);
+  const own: KeyValue = [key, value];
+  const before = modules.before(index, own);
+  const attention = attend(
     tape,
-    [query, key, value],
+    { query, own, prefix: modules.prefix(index), before },
     pack,
     backbone.heads,
     firstOnly,
     modules.attentionDropout(index),
   );
-  release(query, key, value);
-  const projected = replaced(context, frozenLinear(tape, context, layer.attentionOutput));
-  const attention = modules.attentionOutput(index, projected, x);
-  const sum = add(tape, attention, x);
+  const context = modules.context(index, attention, query, x, backbone.heads, (y) =>
+    project(tape, y, layer.query),
+  );
+  // A module that reads keys and values reads them again for its gradient.
+  if (before) release(query, ...before);
+  else release(query, key, value);
+  const projected = project(tape, context, layer.attentionOutput);
+  // A trained weight's gradient reads what goes into it.
+  if (!layer.attentionOutput.weight) release(context);
+  const output = modules.attentionOutput(index, projected, x);
+  const sum = add(tape, output, x);
   const attended = modules.norm(
     'attention_norm',
     index,
     replaced(sum, layerNorm(tape, sum, layer.attentionNorm)),
   );
-  const inner = modules.beside(
-    'ffn_in',
-    index,
-    frozenLinear(tape, attended, layer.ffnIn),
-    attended,
-  );
+  const inner = modules.beside('ffn_in', index, project(tape, attended, layer.ffnIn), attended);
   const activated = replaced(inner, nonLinear(tape, inner, backbone.activation));
-  const output = modules.ffnOutput(
+  const transformed = modules.ffnOutput(
     index,
-    frozenLinear(tape, activated, layer.ffnOut),
+    project(tape, activated, layer.ffnOut),
     attended,
     activated,
   );
-  if (!modules.readsActivated) release(activated);
-  const total = add(tape, output, attended);
+  if (!modules.readsActivated && !layer.ffnOut.weight) release(activated);
+  const total = add(tape, transformed, attended);
   const normed = modules.norm('ffn_norm', index, layerNorm(tape, total, layer.ffnNorm));
   if (!modules.isAfterNorm) return replaced(total, normed);
   const again = add(tape, modules.afterNorm(index, normed), total);
@@ -90,16 +94,19 @@ function encodeLayer(
 }
 
 /** The sum of every token's embeddings [tokens, d]. */
-function embed({ word, tokenType, position, positionOffset }: Backbone, pack: PackedRows): Tensor {
-  return tf.tidy(() => {
-    const rows = (table: Tensor, ids: Tensor): Tensor => tf.gather(table, ids);
-    const positions =
-      positionOffset === 0
-        ? pack.positions
-        : tf.add(pack.positions, tf.scalar(positionOffset, 'int32'));
-    return tf.add(
-      tf.add(rows(word, pack.inputIds), rows(tokenType, pack.tokenTypeIds)),
-      rows(position, positions),
-    );
-  });
+function embed(
+  tape: Tape,
+  { word, tokenType, position, positionOffset }: Backbone,
+  pack: PackedRows,
+  modules: TrialModules,
+): Value {
+  const positions =
+    positionOffset === 0
+      ? pack.positions
+      : tf.add(pack.positions, tf.scalar(positionOffset, 'int32'));
+  const ofTokens = modules.plus(
+    takeRows(tape, word, pack.inputIds),
+    takeRows(tape, tokenType, pack.tokenTypeIds),
+  );
+  return modules.plus(ofTokens, takeRows(tape, position, positions));
 }

@@ -34,6 +34,30 @@ const MAX_COHORT = 64;
 /** On a CPU a pass is full with a few trials. */
 const PREFERRED_COHORT = 10;
 
+/** Later fields of a trial, and of a job's work (Capabilities.fields). */
+const FIELDS = [
+  'adapter.attention_scale',
+  'adapter.attention_norm',
+  'adapter.attention_init',
+  'adapter.learned_scale',
+  'adapter.inner_dropout',
+  'adapter.ffn_after_dropout',
+  'adapter.prefix_init',
+  'adapter.prefix_use',
+  'adapter.frozen',
+  'adapter.unfrozen_tensors',
+  'adapter.padded_tokens',
+  'prune.scoring_batch',
+  'prune.keeps_removed_weights',
+  'prune.keeps_scoring_gradients',
+  'prune.repeats',
+  'prune.scoring_head',
+  'train.optimizer',
+  'train.accumulated_batches',
+  'train.loss_parts',
+  'predict.at_step',
+];
+
 export function createEngine({ device, threads }: EngineOptions): Promise<Engine> {
   if (device.includes(':')) throw new NoSuchDevice(`--device ${device}: ${NO_INDEX}`);
   const used = threads ?? availableParallelism();
@@ -81,17 +105,18 @@ function listCapabilities(
     preferredCohort: isOnGpu ? MAX_COHORT : PREFERRED_COHORT,
     architectures,
     ...modules,
-    unfrozen: [Unfrozen.UNFROZEN_NONE, Unfrozen.UNFROZEN_BIASES],
+    unfrozen: [Unfrozen.UNFROZEN_NONE, Unfrozen.UNFROZEN_BIASES, Unfrozen.UNFROZEN_ALL],
     pruners: [...PRUNERS_HERE],
     maskStructures: [MaskStructure.MASK_STRUCTURE_WEIGHTS],
-    maskRules: [MaskRules.MASK_RULES_EXACT],
-    prunesDuringTraining: false,
+    maskRules: [MaskRules.MASK_RULES_EXACT, MaskRules.MASK_RULES_OFFICIAL],
+    prunesDuringTraining: true,
     precisions: [Precision.PRECISION_FLOAT32],
-    fields: ['prune.scoring_head', 'predict.at_step'],
+    fields: FIELDS,
     adapterNorms: [
       AdapterNorm.ADAPTER_NORM_NONE,
       AdapterNorm.ADAPTER_NORM_BEFORE,
       AdapterNorm.ADAPTER_NORM_AFTER,
+      AdapterNorm.ADAPTER_NORM_UPDATE,
     ],
     taskKinds: [
       TaskKind.TASK_KIND_CLASSIFICATION,

@@ -13,7 +13,7 @@ import { runPredict } from './work-predict';
 import { runPrune } from './work-prune';
 import { runTrain } from './work-train';
 
-export { ARCHITECTURES } from './backbone';
+export { ARCHITECTURES } from './backbone-files';
 /** The modules in the capabilities. */
 export const MODULES = {
   attentionModules: listWords(ATTENTION_FORMS).map((word) => ATTENTION_MODULES[word].proto),

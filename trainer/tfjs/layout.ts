@@ -1,24 +1,30 @@
 /**
- * The trained tensors of a trial: which exist, in what order, and how they are drawn. They are
- * views of one flat vector, laid out as [prunable matrices | other matrices | biases and norms].
- * The mask covers the first part, weight decay the first two.
+ * The tensors of a trial: which exist, and in what order. They are views of one flat vector, laid
+ * out as [prunable matrices | other matrices | biases and norms | tensors that
+ * stay as they are drawn]. The mask covers the first part, weight decay the first two, training the
+ * first three.
  */
 import { elements } from '../../common/safetensors';
+import { isNamed } from '../../common/vocabulary/tensor-names';
 import type { LayerWidth } from '../../common/vocabulary/module-row';
 import { LAYER_BIASES } from '../../common/vocabulary/unfrozen';
 import {
-  AdapterInit,
   AdapterNorm,
+  AttentionModule,
+  PrefixUse,
   TaskKind,
   Unfrozen,
   type Adapter,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { findBottleneck, bottlenecks, listModules, rowAt } from '../host/adapter-parts';
-import { randomFor } from '../host/random';
+import {
+  bottlenecks,
+  findBottleneck,
+  hasBackbone,
+  listModules,
+  normAt,
+  rowAt,
+} from '../host/adapter-parts';
 import type { Backbone } from './backbone';
-import { normals, uniforms } from './draws';
-
-const HEAD_STD = 0.02;
 
 export type Shapes = Record<string, number[]>;
 
@@ -26,19 +32,31 @@ export interface Layout {
   /** By name, as in Adapter of job.proto, in the order of the flat vector. */
   shapes: Shapes;
   prunableShapes: Shapes;
-  /** Numbers of values: prunable weights, weights of all matrices, adapter tensors, all. */
+  /** Names of tensors that stay as they are drawn. */
+  frozen: ReadonlySet<string>;
+  /**
+   * Numbers of values: prunable weights, those with weight decay, all that is trained, the
+   * adapter's trained tensors, the head's, all.
+   */
   prunable: number;
   decayed: number;
+  trained: number;
   adapter: number;
+  head: number;
   total: number;
 }
 
-type Sizes = Pick<Backbone, 'hidden' | 'inner'> & { layers: { readonly length: number } };
+type Sizes = Pick<Backbone, 'hidden' | 'inner' | 'ownShapes'> & {
+  layers: { readonly length: number };
+};
 
 export const isPrunable = (name: string): boolean => /(down|up)\.weight$/.test(name);
 
 export const hasBiases = (adapter: Adapter): boolean =>
   adapter.unfrozen === Unfrozen.UNFROZEN_BIASES;
+
+export const hasPrefix = (adapter: Adapter): boolean =>
+  adapter.attention === AttentionModule.ATTENTION_MODULE_PREFIX;
 
 export function buildLayout(
   adapter: Adapter,
@@ -47,7 +65,7 @@ export function buildLayout(
   taskKind: TaskKind,
 ): Layout {
   const d = sizes.hidden;
-  const all: [string, number[]][] = [];
+  const all: [string, number[]][] = listTrained(adapter, Object.entries(sizes.ownShapes));
   for (let i = 0; i < sizes.layers.length; i++) {
     all.push(
       ...layerShapes(adapter, d, sizes.inner).map(([name, shape]): [string, number[]] => [
@@ -56,11 +74,24 @@ export function buildLayout(
       ]),
     );
   }
+  if (hasPrefix(adapter) && adapter.prefixHidden > 0) {
+    const [h, out] = [adapter.prefixHidden, sizes.layers.length * 2 * d];
+    all.push(
+      ['prefix.embedding', [adapter.attentionBottleneck, d]],
+      ...Object.entries({ 'prefix.mlp.in.weight': [h, d], 'prefix.mlp.in.bias': [h] }),
+      ...Object.entries({ 'prefix.mlp.out.weight': [out, h], 'prefix.mlp.out.bias': [out] }),
+    );
+  }
   if (taskKind !== TaskKind.TASK_KIND_QUESTION_ANSWERING)
     all.push(['head.dense.weight', [d, d]], ['head.dense.bias', [d]]);
   all.push(['head.out.weight', [numLabels, d]], ['head.out.bias', [numLabels]]);
-  const rank = ([name, shape]: [string, number[]]): number =>
-    isPrunable(name) ? 0 : shape.length === 2 ? 1 : 2;
+  const frozen = new Set(all.map(([name]) => name).filter((name) => isNamed(name, adapter.frozen)));
+  const rank = ([name, shape]: [string, number[]]): number => {
+    if (frozen.has(name)) return 3;
+    if (isPrunable(name)) return 0;
+    return shape.length === 2 || name.endsWith('.scale') ? 1 : 2;
+  };
+  const isOfHead = ([name]: [string, number[]]): boolean => name.startsWith('head.');
   all.sort((a, b) => rank(a) - rank(b));
   const count = (of: (entry: [string, number[]]) => boolean): number =>
     all.filter(of).reduce((sum, [, shape]) => sum + elements(shape), 0);
@@ -68,10 +99,20 @@ export function buildLayout(
     shapes: Object.fromEntries(all),
     prunableShapes: Object.fromEntries(all.filter((entry) => rank(entry) === 0)),
     prunable: count((entry) => rank(entry) === 0),
+    frozen,
     decayed: count((entry) => rank(entry) < 2),
-    adapter: count(([name]) => !name.startsWith('head.')),
+    trained: count((entry) => rank(entry) < 3),
+    adapter: count((entry) => rank(entry) < 3 && !isOfHead(entry)),
+    head: count(isOfHead),
     total: count(() => true),
   };
+}
+
+/** Those of the backbone's own tensors that a trial trains in place. */
+function listTrained(adapter: Adapter, own: [string, number[]][]): [string, number[]][] {
+  if (!hasBackbone(adapter)) return [];
+  const isWhole = adapter.unfrozen === Unfrozen.UNFROZEN_ALL;
+  return own.filter(([name]) => isWhole || isNamed(name, adapter.unfrozenTensors));
 }
 
 /** Names within a layer, with shapes. */
@@ -89,8 +130,15 @@ function layerShapes(adapter: Adapter, d: number, f: number): [string, number[]]
   );
   for (const site of bottlenecks(adapter)) {
     shapes.push([`${site}.down.bias`, [findBottleneck(adapter, site)]], [`${site}.up.bias`, [d]]);
-    if (adapter.norm !== AdapterNorm.ADAPTER_NORM_NONE)
+    if (normAt(adapter, site) !== AdapterNorm.ADAPTER_NORM_NONE)
       shapes.push([`${site}.norm.weight`, [d]], [`${site}.norm.bias`, [d]]);
+    if (adapter.learnedScale && site === 'ffn') shapes.push([`${site}.scale`, [1]]);
+  }
+  if (adapter.prefixUse === PrefixUse.PREFIX_USE_CROSS)
+    shapes.push(['transform_norm.weight', [d]], ['transform_norm.bias', [d]]);
+  if (hasPrefix(adapter) && adapter.prefixHidden === 0) {
+    const shape = [adapter.attentionBottleneck, d];
+    shapes.push(['prefix.key', shape], ['prefix.value', shape]);
   }
   if (hasBiases(adapter))
     shapes.push(
@@ -115,54 +163,4 @@ export function makeViews<T extends Float32Array | Uint8Array>(
       return [name, flat.subarray(begin, at) as T];
     }),
   );
-}
-
-/**
- * The trial's initial weights as a flat vector. Each tensor is drawn by a generator keyed with
- * (seed, purpose, name). purpose is `init`, or `init again` for prunable weights that are redrawn
- * after masking.
- */
-export function initialWeights(
-  seed: number,
-  adapter: Adapter,
-  layout: Layout,
-  pooler: Backbone['pooler'],
-  redrawn: boolean,
-): Float32Array {
-  const flat = new Float32Array(layout.total);
-  for (const [name, view] of Object.entries(makeViews(layout.shapes, flat))) {
-    if (pooler !== undefined && name.startsWith('head.dense.'))
-      view.set(name.endsWith('bias') ? pooler.bias : pooler.weight);
-    else
-      view.set(
-        drawn(
-          seed,
-          redrawn && isPrunable(name) ? 'init again' : 'init',
-          name,
-          layout.shapes[name]!,
-          adapter,
-        ),
-      );
-  }
-  return flat;
-}
-
-function drawn(
-  seed: number,
-  purpose: string,
-  name: string,
-  shape: number[],
-  adapter: Adapter,
-): Float32Array {
-  const n = elements(shape);
-  if (name.endsWith('norm.weight')) return new Float32Array(n).fill(1);
-  if (name.endsWith('bias')) return new Float32Array(n);
-  const random = randomFor(seed, purpose, name);
-  if (name.startsWith('head.')) return normals(n, HEAD_STD, random);
-  if (adapter.init === AdapterInit.ADAPTER_INIT_GAUSSIAN)
-    return normals(n, adapter.initStd, random);
-  if (name.endsWith('up.weight')) return new Float32Array(n);
-  // Kaiming uniform with a = √5: bound √(6 / ((1 + 5) · fan_in)).
-  const bound = 1 / Math.sqrt(shape[1]!);
-  return uniforms(n, -bound, bound, random);
 }

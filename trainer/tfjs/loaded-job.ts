@@ -2,7 +2,8 @@
 import type { JobSpec, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Split } from '../host/splits';
 import type { Backbone } from './backbone';
-import { initialWeights, buildLayout, type Layout } from './layout';
+import { initialWeights } from './initial-weights';
+import { buildLayout, type Layout } from './layout';
 import type { TrialParts } from './model';
 
 export class LoadedJob {
@@ -23,7 +24,7 @@ export class LoadedJob {
 
   /** A trial's initial weights, unmasked; redrawn: with new prunable ones (Prune.reinitialize). */
   start(trial: Trial, layout: Layout, redrawn = false): Float32Array {
-    return initialWeights(trial.seed, trial.adapter!, layout, this.backbone.pooler, redrawn);
+    return initialWeights(trial, layout, this.backbone, redrawn);
   }
 
   parts(trial: Trial, layout: Layout, split: string): TrialParts {
@@ -33,6 +34,7 @@ export class LoadedJob {
       taskKind: this.spec.dataset!.taskKind,
       adapter: trial.adapter!,
       layout,
+      labelSmoothing: trial.train!.labelSmoothing,
     };
   }
 }

@@ -13,26 +13,40 @@ export interface Loss {
 
 type Labels = readonly ArrayLike<number>[];
 
-/** logits: [rows, outputs], or [tokens, 2] for QUESTION_ANSWERING; lengths: tokens of each row. */
+/**
+ * logits: [rows, outputs], or [tokens, 2] for QUESTION_ANSWERING; lengths: tokens of each row;
+ * labelSmoothing: for CLASSIFICATION only.
+ */
 export function computeLoss(
   taskKind: TaskKind,
   logits: Float32Array,
   labels: Labels,
   lengths: readonly number[],
+  labelSmoothing: number,
 ): Loss {
   if (taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING) return spanLoss(logits, labels, lengths);
   const rows = lengths.length;
   return taskKind === TaskKind.TASK_KIND_REGRESSION
     ? squaredError(logits, labels[0]!)
-    : classLoss(logits, labels[0]!, logits.length / rows);
+    : classLoss(logits, labels[0]!, logits.length / rows, labelSmoothing);
 }
 
-/** Cross-entropy of classes. */
-function classLoss(logits: Float32Array, labels: ArrayLike<number>, classes: number): Loss {
+/** Cross-entropy of classes, label-smoothed (Szegedy et al. 2016). */
+function classLoss(
+  logits: Float32Array,
+  labels: ArrayLike<number>,
+  classes: number,
+  smoothing: number,
+): Loss {
   const rows = labels.length;
   const loss: Loss = { mean: 0, slopes: new Float32Array(logits.length) };
-  for (let row = 0; row < rows; row++)
-    addCrossEntropy(loss, logits, row * classes, classes, 1, labels[row]!, 1 / rows);
+  for (let row = 0; row < rows; row++) {
+    const add = (label: number, share: number): void =>
+      addCrossEntropy(loss, logits, row * classes, classes, 1, label, share / rows);
+    add(labels[row]!, 1 - smoothing);
+    if (smoothing === 0) continue;
+    for (let label = 0; label < classes; label++) add(label, smoothing / classes);
+  }
   return loss;
 }
 
@@ -71,7 +85,7 @@ function addCrossEntropy(
   loss.mean += weight * (Math.log(sum) - (logits[at + label * stride]! - largest));
   for (let i = 0; i < n; i++) {
     const probability = Math.exp(logits[at + i * stride]! - largest) / sum;
-    loss.slopes[at + i * stride] = weight * (probability - (i === label ? 1 : 0));
+    loss.slopes[at + i * stride]! += weight * (probability - (i === label ? 1 : 0));
   }
 }
 

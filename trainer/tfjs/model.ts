@@ -5,11 +5,14 @@ import type { Split } from '../host/splits';
 import type { Backbone } from './backbone';
 import { encode } from './encoder';
 import { makeViews, type Layout } from './layout';
+import { hasBackbone } from '../host/adapter-parts';
 import { computeLoss } from './losses';
-import { TrialModules, type Dropout } from './modules';
-import { packRows, type PackedRows } from './packed-rows';
+import type { Dropout } from './module-parts';
+import { TrialModules } from './modules';
+import { packRows, type PackedRows, type Padding } from './packed-rows';
 import { Tape, Value } from './tape';
 import { tf } from './tensorflow';
+import { trainedBackbone } from './trained-backbone';
 
 /** What a trial's passes share. */
 export interface TrialParts {
@@ -18,6 +21,7 @@ export interface TrialParts {
   taskKind: TaskKind;
   adapter: Adapter;
   layout: Layout;
+  labelSmoothing: number;
 }
 
 interface Found {
@@ -32,7 +36,7 @@ interface Found {
  * vector of the layout).
  */
 export function lossAndGradient(
-  { backbone, split, taskKind, adapter, layout }: TrialParts,
+  { backbone, split, taskKind, adapter, layout, labelSmoothing }: TrialParts,
   weights: Float32Array,
   rows: ArrayLike<number>,
   wanted: (name: string) => boolean,
@@ -42,20 +46,17 @@ export function lossAndGradient(
   tf.tidy(() => {
     const tape = new Tape(true);
     const leaves = listLeaves(layout, weights, wanted);
-    const pack = packRows(split, rows);
-    const logits = forward(
-      tape,
-      backbone,
-      pack,
-      new TrialModules(tape, adapter, leaves, dropout),
-      taskKind,
-    );
+    const pack = packRows(split, rows, findPadding(adapter, backbone));
+    const modules = new TrialModules(tape, adapter, leaves, dropout);
+    const trained = hasBackbone(adapter) ? trainedBackbone(tape, backbone, leaves) : backbone;
+    const logits = forward(tape, trained, pack, modules, taskKind);
     const labels = split.labels.map((values) => pack.order.map((i) => values[rows[i]!]!));
     const { mean, slopes } = computeLoss(
       taskKind,
       logits.tensor.dataSync() as Float32Array,
       labels,
       pack.lengths,
+      labelSmoothing,
     );
     found.loss = mean;
     tape.backward(logits, tf.tensor(slopes, logits.tensor.shape));
@@ -80,22 +81,20 @@ export function predict(
 ): Float32Array[] {
   return tf.tidy(() => {
     const tape = new Tape(false);
-    const pack = packRows(split, rows);
-    const modules = new TrialModules(
-      tape,
-      adapter,
-      listLeaves(layout, weights, () => false),
-    );
-    const logits = forward(tape, backbone, pack, modules, taskKind).tensor;
+    const pack = packRows(split, rows, findPadding(adapter, backbone));
+    const leaves = listLeaves(layout, weights, () => false);
+    const modules = new TrialModules(tape, adapter, leaves);
+    const trained = hasBackbone(adapter) ? trainedBackbone(tape, backbone, leaves) : backbone;
+    const logits = forward(tape, trained, pack, modules, taskKind).tensor;
     const values = logits.dataSync() as Float32Array;
+    const outputs = logits.shape[1]!;
+    const ofTokens = taskKind === Kind.TASK_KIND_QUESTION_ANSWERING;
     const found = new Array<Float32Array>(pack.rows);
     let at = 0;
     pack.order.forEach((i, row) => {
-      const count =
-        (taskKind === Kind.TASK_KIND_QUESTION_ANSWERING ? pack.lengths[row]! : 1) *
-        logits.shape[1]!;
-      found[i] = values.slice(at, at + count);
-      at += count;
+      // Padding comes after a row's own tokens.
+      found[i] = values.slice(at, at + (ofTokens ? pack.own[row]! : 1) * outputs);
+      at += (ofTokens ? pack.lengths[row]! : 1) * outputs;
     });
     return found as never;
   });
@@ -111,6 +110,15 @@ function forward(
   return modules.logits(
     encode(tape, backbone, pack, modules, taskKind === Kind.TASK_KIND_QUESTION_ANSWERING),
   );
+}
+
+/**
+ * How rows are padded, if they are. BERT counts padding's positions, RoBERTa has a place for it.
+ */
+function findPadding(adapter: Adapter, backbone: Backbone): Padding | undefined {
+  if (adapter.paddedTokens === 0) return undefined;
+  const { paddingToken: token, positionOffset } = backbone;
+  return { tokens: adapter.paddedTokens, token, countsPlaces: positionOffset === 0 };
 }
 
 function listLeaves(

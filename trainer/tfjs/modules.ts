@@ -2,7 +2,6 @@
  * What a trial's modules compute, and where, as in Adapter of job.proto. Each method may release
  * inputs that are not read any more.
  */
-import { ACTIVATIONS } from '../../common/vocabulary/activations';
 import {
   ATTENTION_MODULES,
   type AttentionModuleName,
@@ -10,45 +9,25 @@ import {
 import { FFN_MODULES, type FfnModuleName } from '../../common/vocabulary/ffn-modules';
 import { findWord, type Vocabulary } from '../../common/vocabulary/vocabulary';
 import {
-  AdapterNorm,
   AttentionModule,
   FfnModule,
+  PrefixUse,
   type Adapter,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import { key } from '../host/random';
-import type { AttentionDropout } from './attention';
-import { hasBiases } from './layout';
-import {
-  add,
-  addRow,
-  dropout,
-  layerNorm,
-  linear,
-  multiply,
-  nonLinear,
-  replaced,
-} from './operations';
-import { release, type Tape, type Value } from './tape';
+import { attendApart, type AttentionDropout, type KeyValue } from './attention';
+import { hasBiases, hasPrefix } from './layout';
+import { ModuleParts, type Dropout } from './module-parts';
+import { addRow, linear, nonLinear, replaced } from './operations';
+import type { Tape, Value } from './tape';
 
-/** PyTorch's default, for a module's own norm. */
-const EPS = 1e-5;
+export class TrialModules extends ModuleParts {
+  /** By layer: what a prefix's MLP makes. For the whole pass, so it is made before the first. */
+  private readonly made: readonly KeyValue[];
 
-/** A trial's dropout at one of its steps, counted from 1. */
-export interface Dropout {
-  seed: number;
-  step: number;
-  probability: number;
-  attentionProbability: number;
-}
-
-export class TrialModules {
-  /** tensors: the trial's tensors by name. */
-  constructor(
-    private readonly tape: Tape,
-    private readonly adapter: Adapter,
-    private readonly tensors: Record<string, Value>,
-    private readonly dropout?: Dropout,
-  ) {}
+  constructor(tape: Tape, adapter: Adapter, tensors: Record<string, Value>, dropout?: Dropout) {
+    super(tape, adapter, tensors, dropout);
+    this.made = hasPrefix(adapter) && adapter.prefixHidden > 0 ? this.makePrefixes() : [];
+  }
 
   /** Whether activated inner values are read after the block's output projection. */
   get readsActivated(): boolean {
@@ -81,6 +60,44 @@ export class TrialModules {
     return module ? this.plus(output, this.lowRank(at, input, scale)) : output;
   }
 
+  /** Keys and values that precede those of every row's tokens. */
+  prefix(layer: number): KeyValue | undefined {
+    const isJoined = this.adapter.prefixUse === PrefixUse.PREFIX_USE_UNSPECIFIED;
+    return isJoined ? this.findPrefix(layer) : undefined;
+  }
+
+  /** Keys and values [tokens, d], made of the tokens' own, that precede these. */
+  before(layer: number, own: KeyValue): KeyValue | undefined {
+    if (this.adapter.attention !== AttentionModule.ATTENTION_MODULE_CONCAT) return undefined;
+    const at = `layers.${layer}.attention`;
+    return [this.bottleneck(at, own[0], false), this.bottleneck(at, own[1], false)];
+  }
+
+  /**
+   * What attention gives [n, d], plus what a module adds to it. query [n, d]: scaled; input: the
+   * layer's; project: the layer's query projection, scaled.
+   */
+  context(
+    layer: number,
+    context: Value,
+    query: Value,
+    input: Value,
+    heads: number,
+    project: (x: Value) => Value,
+  ): Value {
+    const { attention, prefixUse } = this.adapter;
+    if (attention === AttentionModule.ATTENTION_MODULE_PARALLEL_CONTEXT)
+      return this.plus(context, this.bottleneck(`layers.${layer}.attention`, input, false));
+    if (prefixUse === PrefixUse.PREFIX_USE_UNSPECIFIED) return context;
+    const isNormed = prefixUse === PrefixUse.PREFIX_USE_CROSS;
+    const own = isNormed ? project(this.ownNorm(`layers.${layer}.transform_norm`, input)) : query;
+    const weighing = prefixUse === PrefixUse.PREFIX_USE_CROSS_RELU ? 'relu' : 'softmax';
+    return this.plus(
+      context,
+      attendApart(this.tape, own, this.findPrefix(layer)!, heads, weighing),
+    );
+  }
+
   /** The attention block's output [n, d] before residual and norm; input: the block's. */
   attentionOutput(layer: number, output: Value, input: Value): Value {
     const at = `layers.${layer}.attention`;
@@ -96,6 +113,8 @@ export class TrialModules {
   ffnOutput(layer: number, output: Value, input: Value, activated: Value): Value {
     const at = `layers.${layer}.ffn`;
     const module = rowIn(FFN_FORMS, FFN_MODULES, this.adapter.ffn);
+    if (this.isAfterDropout)
+      return module(this, { at, output: this.dropped(output, at), input, activated });
     const result = module(this, { at, output, input, activated });
     return this.dropped(this.biased(result, `${at}_out`), at);
   }
@@ -138,12 +157,6 @@ export class TrialModules {
     return linear(tape, x, this.tensor('head.out.weight'), this.tensor('head.out.bias'));
   }
 
-  /** x with the trial's dropout, keyed by the site's name. The gradient does not read x. */
-  dropped(x: Value, site: string): Value {
-    if (!this.dropout || this.dropout.probability === 0) return x;
-    return dropout(this.tape, x, this.dropout.probability, this.dropoutKey(site));
-  }
-
   /** Adds what is trained for a frozen bias, if biases are trained; there is no module then. */
   private biased(output: Value, site: string): Value {
     if (!hasBiases(this.adapter)) return output;
@@ -154,61 +167,18 @@ export class TrialModules {
     return this.adapter.attention === AttentionModule.ATTENTION_MODULE_LORA;
   }
 
-  /** (x +) s · up(f(down(x))) for x [n, d], normalized before or after, as the adapter says. */
-  bottleneck(at: string, x: Value, residual: boolean): Value {
-    const { tape, adapter } = this;
-    const norm = (y: Value): Value =>
-      layerNorm(tape, y, {
-        weight: this.tensor(`${at}.norm.weight`),
-        bias: this.tensor(`${at}.norm.bias`),
-        eps: EPS,
-      });
-    const before = adapter.norm === AdapterNorm.ADAPTER_NORM_BEFORE ? norm(x) : x;
-    const inner = linear(
-      tape,
-      before,
-      this.tensor(`${at}.down.weight`),
-      this.tensor(`${at}.down.bias`),
-    );
-    const activated = replaced(
-      inner,
-      nonLinear(tape, inner, findWord(ACTIVATIONS, adapter.activation)!),
-    );
-    const up = linear(
-      tape,
-      activated,
-      this.tensor(`${at}.up.weight`),
-      this.tensor(`${at}.up.bias`),
-    );
-    const out = replaced(up, multiply(tape, up, adapter.scale));
-    const sum = residual ? replaced(out, add(tape, out, x)) : out;
-    return adapter.norm === AdapterNorm.ADAPTER_NORM_AFTER ? replaced(sum, norm(sum)) : sum;
+  /** Whether the module at the feed-forward block is after the block's dropout. */
+  private get isAfterDropout(): boolean {
+    const { ffn, ffnAfterDropout } = this.adapter;
+    const isBesideOutput =
+      ffn === FfnModule.FFN_MODULE_SEQUENTIAL || ffn === FfnModule.FFN_MODULE_PARALLEL;
+    return ffnAfterDropout && isBesideOutput;
   }
 
-  /** scale · (α / r) · up(down(x)). */
-  lowRank(at: string, x: Value, scale = 1): Value {
-    const down = this.tensor(`${at}.down.weight`);
-    const up = linear(this.tape, linear(this.tape, x, down), this.tensor(`${at}.up.weight`));
-    return replaced(
-      up,
-      multiply(this.tape, up, (scale * this.adapter.loraAlpha) / down.tensor.shape[0]),
-    );
-  }
-
-  /** The sum of two values, which it releases. */
-  plus(a: Value, b: Value): Value {
-    const sum = add(this.tape, a, b);
-    release(a, b);
-    return sum;
-  }
-
-  private dropoutKey(site: string): readonly [number, number] {
-    const bits = key(this.dropout!.seed, 'dropout', this.dropout!.step, site);
-    return [Number(BigInt.asIntN(32, bits)), Number(BigInt.asIntN(32, bits >> 32n))];
-  }
-
-  private tensor(name: string): Value {
-    return this.tensors[name]!;
+  private findPrefix(layer: number): KeyValue | undefined {
+    if (!hasPrefix(this.adapter)) return undefined;
+    const at = `layers.${layer}.prefix`;
+    return this.made[layer] ?? [this.tensor(`${at}.key`), this.tensor(`${at}.value`)];
   }
 }
 
@@ -237,6 +207,10 @@ export const ATTENTION_FORMS = {
   parallel,
   // Is at query and value.
   lora: unchanged,
+  // Are within attention.
+  prefix: unchanged,
+  parallel_context: unchanged,
+  concat: unchanged,
 } as const satisfies Partial<Record<AttentionModuleName, Form<Block>>>;
 
 /** activated: the block's inner values [n, f]. */

@@ -15,6 +15,13 @@ export interface FrozenLinear {
   bias: Tensor;
 }
 
+/** A projection of the backbone; weight, bias: trained ones in place of its own. */
+export interface Projection {
+  frozen: FrozenLinear;
+  weight?: Value | undefined;
+  bias?: Value | undefined;
+}
+
 /** A LayerNorm over the last dimension; weight, bias [d]. */
 export interface Norm {
   weight: Value;
@@ -36,6 +43,18 @@ export function frozenLinear(
     () => [tf.add(product(x.tensor, forward), bias)],
     (gradient) => [() => product(gradient, backward)],
   );
+}
+
+/** x [n, in] · Wᵀ + b → [n, out] of the backbone. */
+export function project(tape: Tape, x: Value, { frozen, weight, bias }: Projection): Value {
+  if (weight) return linear(tape, x, weight, bias ?? new Value(frozen.bias, false));
+  if (!bias) return frozenLinear(tape, x, frozen);
+  const unbiased = tape.apply(
+    [x],
+    () => [product(x.tensor, frozen.forward)],
+    (gradient) => [() => product(gradient, frozen.backward)],
+  );
+  return replaced(unbiased, addRow(tape, unbiased, bias));
 }
 
 /**
@@ -82,6 +101,18 @@ export function multiply(tape: Tape, x: Value, scale: number): Value {
     [x],
     () => [tf.mul(x.tensor, scale)],
     (gradient) => [() => tf.mul(gradient, scale)],
+  );
+}
+
+/** s · x with a trained number s [1]. The gradient reads x. */
+export function multiplyBy(tape: Tape, x: Value, s: Value): Value {
+  return tape.apply(
+    [x, s],
+    () => [tf.mul(x.tensor, s.tensor)],
+    (gradient) => [
+      () => tf.mul(gradient, s.tensor),
+      () => tf.reshape(tf.sum(tf.mul(gradient, x.tensor)), [1]),
+    ],
   );
 }
 
@@ -197,7 +228,23 @@ export function dropoutFactors(
   );
 }
 
-/** Some rows of x [n, d]; rows: int32 [m], without repetition. */
+/** Some columns of x [n, d], from `begin` on. */
+export function takeColumns(tape: Tape, x: Value, begin: number, columns: number): Value {
+  const [rows, width] = x.tensor.shape as [number, number];
+  return tape.apply(
+    [x],
+    () => [tf.slice(x.tensor, [0, begin], [rows, columns])],
+    (gradient) => [
+      () =>
+        tf.pad(gradient, [
+          [0, 0],
+          [begin, width - begin - columns],
+        ]),
+    ],
+  );
+}
+
+/** Some rows of x [n, d]; rows: int32 [m]. */
 export function takeRows(tape: Tape, x: Value, rows: Tensor): Value {
   return tape.apply(
     [x],

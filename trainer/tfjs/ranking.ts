@@ -35,6 +35,8 @@ interface Scope {
 }
 
 export class Ranking {
+  /** These rules accept no doubtful scores. */
+  readonly doubts: readonly string[] = [];
   private readonly scopes: Scope[];
   private readonly rounds: number;
   private done = 0;
@@ -51,6 +53,33 @@ export class Ranking {
 
   get isDone(): boolean {
     return this.done === this.rounds;
+  }
+
+  get roundsDone(): number {
+    return this.done;
+  }
+
+  /** Whether the next round removes nothing, so that it needs no scores. */
+  get keepsAll(): boolean {
+    return this.scopes.every(({ counts, places }) => counts[this.done] === places.length);
+  }
+
+  /** Counts a round that keeps everything. */
+  skip(): void {
+    this.done++;
+  }
+
+  /**
+   * Makes a fresh ranking resume after `rounds` rounds that left these masks. Not for inverted
+   * masks, which need the scores of all rounds.
+   */
+  goOn(masks: Masks, rounds: number): void {
+    for (const scope of this.scopes) {
+      const flat = scope.names.flatMap((name) => [...masks[name]!]);
+      // Still in the order that breaks ties.
+      scope.places = scope.places.filter((place) => flat[place] === 1);
+    }
+    this.done = rounds;
   }
 
   /** What the rounds have kept so far. */

@@ -1,24 +1,32 @@
-/** Gradients for pruners' scores: of the mean loss over a trial's scoring rows, and of each row. */
+/** Gradients for pruners' scores: of the loss of a trial's scoring rows, and of each row's. */
 import { elements } from '../../common/safetensors';
 import { Adapter, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
-import type { Pace } from '../host/pace';
 import { permutation } from '../host/random';
 import { requireLabels } from '../host/splits';
-import { isPrunable, type Layout } from './layout';
+import type { Layout } from './layout';
 import type { LoadedJob } from './loaded-job';
 import { lossAndGradient } from './model';
 
-/** Rows per pass, for the gradient of the mean loss. */
+/** Rows per pass, at most, for the gradient of the mean loss. */
 const ROWS = 32;
 
+type Wanted = (name: string) => boolean;
 type Gradients = Record<string, Float32Array>;
+
+/** Who is told of passes over scoring rows. */
+export interface Passes {
+  /** Awaited after each; if it throws, scoring ends. */
+  passed(this: void, rows: number): Promise<void>;
+  /** Likewise, where another trial's pass counts for so many rows. */
+  reused(this: void, rows: number): Promise<void>;
+}
 
 /** How passes over the scoring rows are summed. */
 interface Summing {
   name: string;
-  /** Rows per pass. */
+  /** Rows per pass, at most. */
   rows: number;
-  /** Adds a pass over `rows` of `all` scoring rows. */
+  /** Adds a pass over `rows` of a batch's `all`. */
   add(this: void, sum: Float64Array, gradient: Float32Array, rows: number, all: number): void;
 }
 
@@ -48,15 +56,22 @@ export class ScoringGradients {
   constructor(
     private readonly loaded: LoadedJob,
     private readonly dataset: Dataset,
-    private readonly pace: Pace,
+    private readonly passes: Passes,
+    private readonly rows?: Int32Array,
   ) {}
 
   /**
-   * The gradient of the mean loss by prunable matrix, at `weights` (a flat vector of the layout),
-   * in float32, without dropout.
+   * The gradient of L of Prune in job.proto by the `wanted` tensors, at `weights` (a flat vector of
+   * the layout), in float32, without dropout.
    */
-  at(trial: Trial, layout: Layout, weights: Float32Array, isFirst: boolean): Promise<Gradients> {
-    return this.sum(MEAN, trial, layout, weights, isFirst);
+  at(
+    trial: Trial,
+    layout: Layout,
+    weights: Float32Array,
+    wanted: Wanted,
+    isFirst: boolean,
+  ): Promise<Gradients> {
+    return this.sum(MEAN, trial, layout, weights, wanted, isFirst);
   }
 
   /** Likewise: the sum of the squares of each row's gradient. */
@@ -64,9 +79,10 @@ export class ScoringGradients {
     trial: Trial,
     layout: Layout,
     weights: Float32Array,
+    wanted: Wanted,
     isFirst: boolean,
   ): Promise<Gradients> {
-    return this.sum(SQUARES, trial, layout, weights, isFirst);
+    return this.sum(SQUARES, trial, layout, weights, wanted, isFirst);
   }
 
   private async sum(
@@ -74,27 +90,29 @@ export class ScoringGradients {
     trial: Trial,
     layout: Layout,
     weights: Float32Array,
+    wanted: Wanted,
     isFirst: boolean,
   ): Promise<Gradients> {
-    const rows = this.chooseRows(trial);
-    const { seed, adapter, prune } = trial;
-    const made = [summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringHead];
+    const rows = this.rows ?? this.chooseRows(trial);
+    const { seed, adapter, prune, train } = trial;
+    const made = [
+      ...[summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringHead],
+      ...[prune!.scoringBatch, train!.labelSmoothing],
+    ];
     const key = JSON.stringify(made);
     const known = isFirst ? this.first.get(key) : undefined;
     if (known) {
-      await this.pace.advance(0, rows.length);
+      await this.passes.reused(rows.length);
       return known;
     }
     const parts = this.loaded.parts(trial, layout, 'train');
-    const sums = Object.entries(layout.prunableShapes).map(
-      ([name, shape]) => [name, new Float64Array(elements(shape))] as const,
-    );
-    for (let at = 0; at < rows.length; at += summing.rows) {
-      const some = rows.subarray(at, at + summing.rows);
-      const { gradients } = lossAndGradient(parts, weights, some, isPrunable);
-      for (const [name, sum] of sums) summing.add(sum, gradients[name]!, some.length, rows.length);
-      await this.pace.advance(some.length, some.length);
-      this.pace.stopBetweenPasses();
+    const sums = Object.entries(layout.shapes)
+      .filter(([name]) => wanted(name))
+      .map(([name, shape]) => [name, new Float64Array(elements(shape))] as const);
+    for (const { some, all } of listPasses(rows, prune!.scoringBatch, summing.rows)) {
+      const { gradients } = lossAndGradient(parts, weights, some, wanted);
+      for (const [name, sum] of sums) summing.add(sum, gradients[name]!, some.length, all);
+      await this.passes.passed(some.length);
     }
     const gradient = Object.fromEntries(
       sums.map(([name, sum]) => [name, Float32Array.from(sum)] as const),
@@ -110,4 +128,22 @@ export class ScoringGradients {
     const rows = split.offsets.length - 1;
     return permutation(rows, trial.seed, 'scoring rows').subarray(0, trial.prune!.scoringRows);
   }
+}
+
+/**
+ * The rows of each pass, at most `most`, and how many its batch has. A pass has rows of one batch;
+ * batch: rows of each, or 0 if all are one.
+ */
+function listPasses(
+  rows: Int32Array,
+  batch: number,
+  most: number,
+): { some: Int32Array; all: number }[] {
+  const passes: { some: Int32Array; all: number }[] = [];
+  for (let at = 0; at < rows.length; at += batch || rows.length) {
+    const own = rows.subarray(at, at + (batch || rows.length));
+    for (let i = 0; i < own.length; i += most)
+      passes.push({ some: own.subarray(i, i + most), all: own.length });
+  }
+  return passes;
 }

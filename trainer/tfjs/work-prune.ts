@@ -8,16 +8,20 @@ import {
   describeFailure,
   describeResult,
   hasMasks,
+  isDuringTraining,
+  readMaskOrigin,
   readMasks,
   writeMasks,
 } from '../host/trial-files';
 import type { LoadedJob } from './loaded-job';
 import { densities } from './densities';
-import { makeViews, type Layout } from './layout';
+import type { Layout } from './layout';
+import { reportMasks, warnOfDoubts } from './mask-report';
 import { findScorer } from './pruners';
 import { mapped } from './pruners/scorer';
-import { Ranking, type Masks, type Scores } from './ranking';
-import { ScoringGradients } from './scoring-gradient';
+import type { Masks } from './ranking';
+import { RoundScores } from './round-scores';
+import { makeRounds } from './rounds';
 import { withScoringHead } from './scoring-head';
 
 /** Runs a prune job. A trial that already has a mask from the same source is only reported. */
@@ -42,7 +46,7 @@ export async function runPrune(
 
 class PruneJob {
   private readonly pace: Pace;
-  private readonly gradients: ScoringGradients;
+  private readonly scores: RoundScores;
 
   constructor(
     private readonly loaded: LoadedJob,
@@ -51,14 +55,22 @@ class PruneJob {
     waiting: Trial[],
   ) {
     this.pace = new Pace(context, Phase.PHASE_SCORE, this.plannedRows(waiting));
-    this.gradients = new ScoringGradients(loaded, spec.dataset!, this.pace);
+    this.scores = new RoundScores(loaded, spec.dataset!, {
+      passed: async (rows) => {
+        await this.pace.advance(rows, rows);
+        this.pace.stopBetweenPasses();
+      },
+      reused: (rows) => this.pace.advance(0, rows),
+    });
   }
 
   async prune(trial: Trial): Promise<void> {
     const layout = this.loaded.layout(trial);
     const shapes = layout.prunableShapes;
-    const masks =
-      trial.prune!.pruner === Pruner.PRUNER_NONE ? ones(layout) : await this.ranked(trial, layout);
+    const { masks, doubts } =
+      trial.prune!.pruner === Pruner.PRUNER_NONE
+        ? { masks: ones(layout), doubts: [] }
+        : await this.ranked(trial, layout);
     const tensors = Object.entries(masks).map(([name, data]) => [
       name,
       { shape: shapes[name]!, data },
@@ -68,41 +80,31 @@ class PruneJob {
       this.spec,
       trial,
       Object.fromEntries(tensors) as Parameters<typeof writeMasks>[3],
+      doubts,
     );
   }
 
   /** Reports the mask on disk. */
   report(trial: Trial): void {
+    const { root } = this.context;
     const { trialId } = trial;
     const layout = this.loaded.layout(trial);
-    const masks = readMasks(this.context.root, trialId, layout.prunableShapes);
-    const counts = Object.entries(masks).map(([name, { data }]) => ({
-      name,
-      kept: data.reduce((sum, value) => sum + value, 0),
-    }));
-    const emptied = counts.filter(({ kept }) => kept === 0).map(({ name }) => name);
-    if (emptied.length > 0) {
-      const more = emptied.length > 8 ? ` and ${emptied.length - 8} more` : '';
-      const message = `no weight was kept in ${emptied.slice(0, 8).join(', ')}${more}`;
-      this.context.emit({ $case: 'warning', value: { trialId, code: 'layers_emptied', message } });
-    }
-    const kept = counts.reduce((sum, each) => sum + each.kept, 0);
-    const values = {
-      // Nothing is removed from an adapter without matrices.
-      achieved_sparsity: layout.prunable > 0 ? 1 - kept / layout.prunable : 0,
-      kept: kept + layout.adapter - layout.prunable,
-      prunable: layout.prunable,
-      trainable: layout.adapter,
-      head: layout.total - layout.adapter,
-    };
+    warnOfDoubts(this.context, trialId, readMaskOrigin(root, trialId).slice(1));
+    const masks = readMasks(root, trialId, layout.prunableShapes);
+    const values = reportMasks(this.context, trialId, layout, masks);
     this.context.emit({
       $case: 'trialResult',
-      value: describeResult(this.context.root, trialId, ['masks.safetensors'], values),
+      value: describeResult(root, trialId, ['masks.safetensors'], values),
     });
   }
 
-  private async ranked(trial: Trial, layout: Layout): Promise<Masks> {
-    const ranking = new Ranking(trial.prune!, trial.seed, layout.prunableShapes);
+  /** The masks of a trial's rounds at initialization; of ones, if they are during training. */
+  private async ranked(
+    trial: Trial,
+    layout: Layout,
+  ): Promise<{ masks: Masks; doubts: readonly string[] }> {
+    const rounds = makeRounds(trial.prune!, trial.seed, layout.prunableShapes);
+    if (isDuringTraining(trial.prune!)) return { masks: rounds.masks, doubts: [] };
     const weights = withScoringHead(
       trial,
       layout,
@@ -110,37 +112,17 @@ class PruneJob {
       this.loaded.split('train'),
       this.spec.dataset!,
     );
-    for (let round = 0; !ranking.isDone; round++)
-      ranking.keep(await this.scores(trial, layout, weights, ranking.masks, round));
-    return ranking.finished();
-  }
-
-  /** A round's scores, at the weights that the masks leave. */
-  private scores(
-    trial: Trial,
-    layout: Layout,
-    weights: Float32Array,
-    masks: Masks,
-    round: number,
-  ): Promise<Scores> | Scores {
-    const left = masked(weights, masks);
-    const { hidden, layers } = this.loaded.backbone;
-    return findScorer(trial.prune!.pruner).score({
-      trial,
-      shapes: layout.prunableShapes,
-      weights: makeViews(layout.prunableShapes, left.subarray(0, layout.prunable)),
-      layers: layers.length,
-      hidden,
-      pace: this.pace,
-      gradient: () => this.gradients.at(trial, layout, left, round === 0),
-      squaredGradients: () => this.gradients.squaredAt(trial, layout, left, round === 0),
-    });
+    for (let done = 0; !rounds.isDone; done++) {
+      const before = { trial, layout, weights, masks: rounds.masks, done };
+      rounds.keep((await this.scores.find(before, true)).scores);
+    }
+    return { masks: rounds.finished(), doubts: rounds.doubts };
   }
 
   private plannedRows(waiting: Trial[]): number {
     const rows = this.loaded.split('train').offsets.length - 1;
     return waiting
-      .filter(({ prune }) => prune!.pruner !== Pruner.PRUNER_NONE)
+      .filter(({ prune }) => prune!.pruner !== Pruner.PRUNER_NONE && !isDuringTraining(prune!))
       .reduce(
         (sum, { prune }) =>
           sum + densities(prune!).length * findScorer(prune!.pruner).plannedRows(prune!, rows),
@@ -151,15 +133,4 @@ class PruneJob {
 
 function ones({ prunableShapes }: Layout): Masks {
   return mapped(prunableShapes, (shape) => new Uint8Array(elements(shape)).fill(1));
-}
-
-/**
- * A copy in which the weights that the masks remove are 0. Prunable weights come first in the
- * vector.
- */
-function masked(weights: Float32Array, masks: Masks): Float32Array {
-  const result = weights.slice();
-  let at = 0;
-  for (const mask of Object.values(masks)) for (const kept of mask) result[at++]! *= kept;
-  return result;
 }

@@ -13,7 +13,9 @@ import { HEAD_ALONE, type Engine, type JobContext } from '../../../trainer/host/
 import { Pace } from '../../../trainer/host/pace';
 import { randomFor } from '../../../trainer/host/random';
 import { readSplit, requireLabels, type Split } from '../../../trainer/host/splits';
-import { trainTrials, type StepResult, type TrialModel } from '../../../trainer/host/train';
+import type { StepPart } from '../../../trainer/host/step-parts';
+import { trainTrials } from '../../../trainer/host/train';
+import type { StepResult, TrialModel } from '../../../trainer/host/training';
 import * as files from '../../../trainer/host/trial-files';
 
 type Floats = Float32Array;
@@ -47,7 +49,7 @@ async function run(job: JobSpec, context: JobContext): Promise<void> {
     });
   if (work.$case === 'prune') {
     for (const trial of job.trials) {
-      if (!files.hasMasks(root, job, trial)) await files.writeMasks(context, job, trial, {});
+      if (!files.hasMasks(root, job, trial)) await files.writeMasks(context, job, trial, {}, []);
       tellResult(trial, ['masks.safetensors'], { achieved_sparsity: 0, kept: 0, prunable: 0 });
     }
   } else if (work.$case === 'train') {
@@ -201,7 +203,8 @@ class Head implements TrialModel {
     head['head.out.weight']!.data.forEach((_, i, weight) => (weight[i] = draw()));
   }
 
-  step(rows: Int32Array, step: number, rate: number): StepResult {
+  step([part]: readonly StepPart[], step: number, rate: number): StepResult {
+    const { rows } = part!;
     const {
       dropout,
       maxGradNorm,

@@ -7,18 +7,23 @@ import {
   FfnModule,
   type Adapter,
 } from '../../../gen/ts/sparse_adapter/trainer/v1/job';
-import { bottlenecks } from '../../host/adapter-parts';
+import { bottlenecks, scaleAt } from '../../host/adapter-parts';
 import type { Shapes } from '../layout';
 import type { Scores } from '../ranking';
 import type { Scorer } from './scorer';
+import { flowAlone } from './synflow-alone';
 
 export const synflow: Scorer = {
   // A round takes one row through the trial's modules.
   plannedRows: () => 1,
-  async score({ trial, layers, hidden, shapes, weights, pace }) {
-    await pace.advance(1, 1);
-    pace.stopBetweenPasses();
-    return synflowScores(trial.adapter!, layers, hidden, shapes, weights);
+  // Down's gradient is read twice, and the first reading sets it to 0.
+  published: { chooseWrittenLast: (down) => new Float64Array(down.length) },
+  async score({ trial, layers, hidden, shapes, weights, others, isOfficial, passed, leave }) {
+    await passed();
+    if (!isOfficial) return synflowScores(trial.adapter!, layers, hidden, shapes, weights);
+    const { scores, gradients } = flowAlone(trial.adapter!, shapes, weights, others);
+    leave(gradients);
+    return scores;
   },
 };
 
@@ -102,14 +107,16 @@ export function synflowScores(
     const besideAttention = adapter.loraAlpha / adapter.attentionBottleneck;
     const besideFfn = adapter.loraAlpha / adapter.ffnBottleneck;
     if (bottlenecks(adapter).includes('attention'))
-      x = residual(x, (from) => [times(adapter.scale, module(`${at}attention`, from))]);
+      x = residual(x, (from) => [
+        times(scaleAt(adapter, 'attention'), module(`${at}attention`, from)),
+      ]);
     if (adapter.attention === AttentionModule.ATTENTION_MODULE_LORA) {
       x = residual(x, (from) =>
         ['query', 'value'].map((site) => times(besideAttention, module(`${at}${site}`, from))),
       );
     }
     if (bottlenecks(adapter).includes('ffn'))
-      x = residual(x, (from) => [times(adapter.scale, module(`${at}ffn`, from))]);
+      x = residual(x, (from) => [times(scaleAt(adapter, 'ffn'), module(`${at}ffn`, from))]);
     if (adapter.ffn === FfnModule.FFN_MODULE_LORA) {
       x = residual(x, (from) => [
         times(besideFfn, module(`${at}ffn_out`, times(besideFfn, module(`${at}ffn_in`, from)))),

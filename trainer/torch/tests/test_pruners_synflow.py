@@ -80,7 +80,17 @@ def test_scores_are_closed_form_products_of_absolute_matrices(attention: str, ff
         assert torch.allclose(found[name], expected, rtol=1e-10), name
 
 
-def closed_form(weights: dict[str, Tensor], scale: float, c: float) -> dict[str, Tensor]:
+def test_a_bottleneck_at_attention_has_a_scale_of_its_own() -> None:
+    weights = drawn("sequential", "parallel")
+    own = adapter("sequential", "parallel", width=R, scale=1.5, attention_scale=3)
+    found = synflow_scores(own, blocks(LAYERS, F), D, weights)
+    for name, expected in closed_form(weights, scale=1.5, c=1, attention_scale=3).items():
+        assert torch.allclose(found[name], expected, rtol=1e-10), name
+
+
+def closed_form(
+    weights: dict[str, Tensor], scale: float, c: float, attention_scale: float | None = None
+) -> dict[str, Tensor]:
     """A step of the chain is x ← (I + Σ M) x, M a product of matrices. R = 1ᵀ S_n … S_1 1, so a
     matrix W in a term with A W B in step k has ∂R/∂W = (S_n … S_(k+1) A)ᵀ 1 · (B S_(k-1) … S_1 1)ᵀ.
     """
@@ -89,7 +99,7 @@ def closed_form(weights: dict[str, Tensor], scale: float, c: float) -> dict[str,
     for index in range(LAYERS):
         at = f"layers.{index}"
         for terms in (
-            [(scale, ["attention.up", "attention.down"])],
+            [(attention_scale or scale, ["attention.up", "attention.down"])],
             [(c, ["query.up", "query.down"]), (c, ["value.up", "value.down"])],
             [(scale, ["ffn.up", "ffn.down"])],
             [(c * c, ["ffn_out.up", "ffn_out.down", "ffn_in.up", "ffn_in.down"])],

@@ -380,6 +380,22 @@ def test_trials_that_drop_attention_probabilities_are_trained_beside_the_stack(
     assert {key[0] for key in told.metric_values} == {"t1", "t2"}
 
 
+def test_smoothed_classes_are_learned_beside_the_stack(
+    rows: Path, tiny_roberta: Path, tmp_path: Path
+) -> None:
+    trials = houlsby(2)
+    for one in trials:
+        one.train.dropout = 0
+    trials[1].train.label_smoothing = 0.2
+    for name, how in (("sliced", How(2500)), ("stacked", stacked())):
+        root = fresh_root(rows, tmp_path / name)
+        run(root, tiny_roberta, trials, How(2500), prune=job_pb2.PruneWork())
+        assert not run(root, tiny_roberta, trials, how, train=train_work()).failures
+    assert_close(
+        all_weights(tmp_path / "stacked", trials), all_weights(tmp_path / "sliced", trials)
+    )
+
+
 def test_company_is_kept_in_the_checkpoint(rows: Path, tiny_roberta: Path, tmp_path: Path) -> None:
     import json
 

@@ -55,7 +55,15 @@ test('a result has what made each of its files, named once', () => {
 });
 
 test('a checkpoint has what trained so far, an older one only its last run', () => {
-  const position = { source: 's', step: 4, rows: 32, seconds: 1, lossSum: 0, lossRows: 0 };
+  const position = {
+    source: 's',
+    step: 4,
+    rows: 32,
+    seconds: 1,
+    lossSum: 0,
+    lossRows: 0,
+    rounds: 0,
+  };
   writeCheckpoint(root, 't', { position, state: {}, environments: [CPU, GPU] }, 2);
   const read = () => newestCheckpoint(root, 't', 's', 4, {}).checkpoint!;
   expect(read()).toEqual({ position, state: new Map(), environments: [CPU, GPU] });

@@ -1,17 +1,26 @@
 /**
- * What the TensorFlow.js engine computes without TensorFlow: draws, densities, rankings, SynFlow,
- * losses, AdamW.
+ * What the TensorFlow.js engine computes without TensorFlow: draws, densities, rankings, official
+ * rules, SynFlow, losses, AdamW.
  */
-import { Pruner, PruneScope, TaskKind } from '../../../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  AdapterNorm,
+  MaskRules,
+  Optimizer,
+  Pruner,
+  PruneScope,
+  TaskKind,
+} from '../../../../gen/ts/sparse_adapter/trainer/v1/job';
 import { randomFor } from '../../../../trainer/host/random';
 import { densities, erCounts } from '../../../../trainer/tfjs/densities';
 import { normals, uniforms } from '../../../../trainer/tfjs/draws';
 import { buildLayout } from '../../../../trainer/tfjs/layout';
 import { computeLoss } from '../../../../trainer/tfjs/losses';
+import { OfficialRules } from '../../../../trainer/tfjs/official-rules';
 import { AdamW, clipFactor } from '../../../../trainer/tfjs/optimizer';
 import { highest, Ranking } from '../../../../trainer/tfjs/ranking';
 import { gradient } from '../../../../trainer/tfjs/pruners/gradient';
 import { synflowScores } from '../../../../trainer/tfjs/pruners/synflow';
+import { flowAlone } from '../../../../trainer/tfjs/pruners/synflow-alone';
 import { trial } from '../../../support/jobs';
 
 const sum = (values: ArrayLike<number>): number =>
@@ -81,7 +90,7 @@ test('the density falls to its end in the rounds of a schedule', () => {
 
 test('SynFlow conserves the flow: both matrices of a module have the same sum of scores', () => {
   const { adapter } = trial('t');
-  const sizes = { hidden: 6, inner: 12, layers: { length: 1 } };
+  const sizes = { hidden: 6, inner: 12, layers: { length: 1 }, ownShapes: {} };
   const { prunableShapes } = buildLayout(adapter!, sizes, 2, TaskKind.TASK_KIND_CLASSIFICATION);
   const weights = Object.fromEntries(
     Object.entries(prunableShapes).map(([name, [out, inputs]]) => [
@@ -115,12 +124,13 @@ test.each([
   (taskKind, labels, lengths, outputs) => {
     const rows = taskKind === TaskKind.TASK_KIND_QUESTION_ANSWERING ? sum(lengths) : lengths.length;
     const logits = uniforms(rows * outputs, -2, 2, randomFor(1, 'logits'));
-    const { slopes } = computeLoss(taskKind, logits, labels, lengths);
+    const { slopes } = computeLoss(taskKind, logits, labels, lengths, 0.1);
     const step = 2 ** -9;
     slopes.forEach((slope, i) => {
       const [up, down] = [1, -1].map(
         (sign) =>
-          computeLoss(taskKind, logits.with(i, logits[i]! + sign * step), labels, lengths).mean,
+          computeLoss(taskKind, logits.with(i, logits[i]! + sign * step), labels, lengths, 0.1)
+            .mean,
       );
       expect((up! - down!) / (2 * step)).toBeCloseTo(slope, 4);
     });
@@ -128,14 +138,70 @@ test.each([
 );
 
 test('AdamW’s first step is the learning rate against the gradient’s sign, after decay', () => {
-  const parameters = Float32Array.of(1, 1);
-  const optimizer = new AdamW(new Float32Array(2), new Float32Array(2), 1);
+  const parameters = Float32Array.of(1, 1, 1);
+  const optimizer = new AdamW(new Float32Array(3), new Float32Array(3), 1, 2);
   const settings = { ...trial('t').train!, weightDecay: 0.5, adamEpsilon: 1e-12 };
-  optimizer.update(parameters, Float32Array.of(3, -3), 1, settings, 1, 0.1);
+  optimizer.update(parameters, Float32Array.of(3, -3, 0), 1, settings, 1, 0.1);
   expect(parameters[0]).toBeCloseTo(1 * (1 - 0.1 * 0.5) - 0.1, 6);
   expect(parameters[1]).toBeCloseTo(1 + 0.1, 6);
+  // What stays as it was drawn.
+  expect(parameters[2]).toBe(1);
   expect(clipFactor(4, 1)).toBe(0.25);
   expect(clipFactor(4, 0)).toBe(1);
+});
+
+test('the published code’s AdamW decays after the update, and ε joins the uncorrected root', () => {
+  const parameters = Float32Array.of(1);
+  const optimizer = new AdamW(new Float32Array(1), new Float32Array(1), 1, 1);
+  const settings = {
+    ...{ ...trial('t').train!, weightDecay: 0.5, adamEpsilon: 1, adamBeta1: 0, adamBeta2: 0.75 },
+    optimizer: Optimizer.OPTIMIZER_ADAMW_DECAY_AFTER,
+  };
+  optimizer.update(parameters, Float32Array.of(3), 1, settings, 1, 0.1);
+  // The root of (1 − β₂) · 3² is 1.5, and √(1 − β₂) is 0.5.
+  expect(parameters[0]).toBeCloseTo((1 - (0.1 * 0.5 * 3) / (1.5 + 1)) * (1 - 0.1 * 0.5), 6);
+});
+
+test('by official rules equal scores go together, and NaN cuts nothing', () => {
+  const prune = {
+    ...{ ...trial('t').prune!, pruner: Pruner.PRUNER_MAG },
+    rules: MaskRules.MASK_RULES_OFFICIAL,
+  };
+  const shapes = { 'm.down.weight': [2, 3], 'm.up.weight': [3, 2] };
+  const keep = (up: Float32Array) => {
+    const rules = new OfficialRules(prune, shapes, [0.75]);
+    rules.keep({ 'm.down.weight': Float32Array.of(1, 2, 3, 4, 5, 6), 'm.up.weight': up });
+    return rules;
+  };
+  const equal = keep(new Float32Array(6));
+  expect(equal.finished()).toEqual({
+    'm.down.weight': new Uint8Array(6).fill(1),
+    'm.up.weight': new Uint8Array(6),
+  });
+  expect(equal.doubts).toEqual([]);
+  const odd = keep(new Float32Array(6).fill(NaN));
+  expect(odd.finished()['m.up.weight']).toEqual(new Uint8Array(6).fill(1));
+  expect(odd.finished()['m.down.weight']).toEqual(Uint8Array.of(0, 0, 0, 1, 1, 1));
+  expect(odd.doubts).toEqual([expect.stringContaining('mag, round 1 of 1: 6 of 12 scores')]);
+});
+
+test('SynFlow by official rules: what a module alone lets through, with a residual', () => {
+  const adapter = { ...trial('t').adapter!, norm: AdapterNorm.ADAPTER_NORM_NONE, scale: 2 };
+  const at = 'layers.0.ffn';
+  const shapes = { [`${at}.down.weight`]: [1, 2], [`${at}.up.weight`]: [2, 1] };
+  const weights = {
+    [`${at}.down.weight`]: Float32Array.of(-1, 3),
+    [`${at}.up.weight`]: Float32Array.of(0.5, -0.25),
+  };
+  const others = {
+    [`${at}.down.bias`]: Float32Array.of(1),
+    [`${at}.up.bias`]: Float32Array.of(0, 0),
+  };
+  const { scores, gradients } = flowAlone(adapter, shapes, weights, others);
+  // The mean of 2 · |up| · (|down| · 1 + |b|): inner is 5, and up sums to 0.75.
+  expect([...scores[`${at}.down.weight`]!]).toEqual([0.75, 2.25]);
+  expect([...scores[`${at}.up.weight`]!]).toEqual([2.5, 1.25]);
+  expect([...gradients[`${at}.down.bias`]!]).toEqual([0.75]);
 });
 
 test('gradient scores each weight by the size of its gradient', async () => {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sparse_adapter.trainer.v1 import job_pb2
 
-from sparse_adapter_engine.modules.forms import bottlenecks
+from sparse_adapter_engine.modules.forms import bottlenecks, scale_at
 
 from .pruner import Published, Round, RowlessPruner
 
@@ -55,7 +55,7 @@ def synflow_scores(
 
     def attention(at: str, x: Tensor) -> Tensor:
         if "attention" in bottlenecks(adapter):
-            return x + adapter.scale * product(f"{at}attention", x)
+            return x + scale_at(adapter, "attention") * product(f"{at}attention", x)
         if adapter.attention == job_pb2.ATTENTION_MODULE_LORA:
             scale = adapter.lora_alpha / adapter.attention_bottleneck
             return x + scale * product(f"{at}query", x) + scale * product(f"{at}value", x)
@@ -63,7 +63,7 @@ def synflow_scores(
 
     def ffn(at: str, x: Tensor) -> Tensor:
         if "ffn" in bottlenecks(adapter):
-            return x + adapter.scale * product(f"{at}ffn", x)
+            return x + scale_at(adapter, "ffn") * product(f"{at}ffn", x)
         if adapter.ffn == job_pb2.FFN_MODULE_LORA:
             scale = adapter.lora_alpha / adapter.ffn_bottleneck
             return x + scale * product(f"{at}ffn_out", scale * product(f"{at}ffn_in", x))

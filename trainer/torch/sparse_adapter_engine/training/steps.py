@@ -53,6 +53,8 @@ def may_be_stacked(run: TrialRun) -> bool:
     trial = run.trial
     return (
         not has_backbone(trial.adapter)
+        # Stacked losses of classes are not smoothed; those of words are, which have no head.
+        and not (run.layout.head and trial.train.label_smoothing)
         and trial.train.attention_dropout == 0
         and not only_sliced(trial)
     )
