@@ -7,8 +7,8 @@ import { isMap } from './schema-parts';
 import type { TrainKeys } from './train-schema';
 
 /**
- * Merges `over` over `base`: maps (adapter, train, search, evaluate and those of the task families) key by
- * key, everything else as a whole.
+ * Merges `over` over `base`: maps (adapter, train, search, evaluate and those of the task families)
+ * key by key, everything else as a whole.
  */
 export function mergeSettings(base: SweepSettings, over: SweepSettings): SweepSettings {
   return {

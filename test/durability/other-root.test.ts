@@ -128,8 +128,12 @@ function filesOfTrials({ root }: Workplace) {
   return readdirSync(join(root, 'trials')).map((trial) => {
     const all = readdirSync(join(root, 'trials', trial));
     const predictions = all.filter((name) => name.startsWith('predictions.')).sort();
+    // Candidates of the search have one at their rung; the one that was stopped has no other.
+    const adapters = ['adapter', 'rungs/step-20/adapter'].filter((name) =>
+      existsSync(join(root, 'trials', trial, name)),
+    );
     return {
-      artifacts: ['adapter', 'masks.safetensors', ...predictions].map((name) =>
+      artifacts: ['masks.safetensors', ...adapters, ...predictions].map((name) =>
         artifactOnDisk(root, `trials/${trial}/${name}`),
       ),
       metrics: readFileSync(join(root, 'trials', trial, 'metrics.jsonl'), 'utf8'),
