@@ -48,10 +48,10 @@ async function main() {
     durability: () => jest('durability'),
     pytest: () => pytest(python),
     conformance: () => jest('conformance'),
+    surroundings: () => jest('surroundings'),
     fidelity: () => jest('fidelity'),
     'conformance-tfjs': () => jest('conformance-tfjs'),
     'conformance-toy': () => jest('conformance-toy'),
-    surroundings: () => jest('surroundings'),
   };
   const unknown = wanted.filter((name) => !(name in steps));
   if (unknown.length > 0) {

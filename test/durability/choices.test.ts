@@ -1,8 +1,11 @@
 /**
  * A search whose processes are killed before its first rung, as it decides which values go on,
- * between two rungs and while what it chose is compared: it decides what an undisturbed one
- * decides, and ends with its digits.
+ * between two rungs and while what it chose is compared, where trials are evaluated on the way: it
+ * decides what an undisturbed one decides, and ends with its digits at each step.
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { artifactOnDisk } from '../support/jobs';
 import { describeTrainer, type TrainerProcess } from '../support/trainer-process';
 import { until } from '../support/until';
 import type { Workplace } from '../support/workplace';
@@ -24,7 +27,25 @@ search:
   on: {hold_out: 0.25}
   seeds: [101, 102]
   stop_early: {rungs: [0.25, 0.5], keep: 0.5}
+evaluate: {every: 0.25, report: best}
 `;
+
+/** By trial and step: metrics, and the digest of what was predicted. */
+function readEvaluations({ root }: Workplace): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  for (const id of readdirSync(join(root, 'trials')))
+    for (const name of readdirSync(join(root, 'trials', id, 'rungs'))) {
+      const step = /^step(\d+)\.json$/.exec(name)?.[1];
+      if (step === undefined) continue;
+      const text = readFileSync(join(root, 'trials', id, 'rungs', name), 'utf8');
+      const predictions = `trials/${id}/predictions.validation.step${step}.safetensors`;
+      found[`${id} ${step}`] = [
+        (JSON.parse(text) as { metrics: unknown }).metrics,
+        artifactOnDisk(root, predictions).digest,
+      ];
+    }
+  return found;
+}
 
 describeTrainer('a search whose processes are killed', () => {
   const places = new CalmAndHit();
@@ -77,5 +98,16 @@ describeTrainer('a search whose processes are killed', () => {
     });
     expect(hit.readPlan().search).toEqual(calm.readPlan().search);
     expect(comparable(hit)).toEqual(comparable(calm));
+    const evaluations = readEvaluations(hit);
+    expect(evaluations).toEqual(readEvaluations(calm));
+    const steps = Object.keys(evaluations).map((key) => Number(key.split(' ')[1]));
+    // Of the four trials of the comparison; rungs of the search are at 10 and 20.
+    expect(steps.filter((step) => step === 30)).toHaveLength(4);
+    const report = (name: string) =>
+      readFileSync(join(hit.root, 'sweeps', hit.sweepId(), name), 'utf8');
+    expect(report('results.csv')).toMatch(/,best_step,/);
+    expect(report('report.html')).toContain(
+      'each trial by the best of its evaluations, one after every 25 % of training',
+    );
   });
 });
