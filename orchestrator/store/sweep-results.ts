@@ -57,7 +57,8 @@ export class SweepResults {
   /** By trial id, in the plan's order. */
   get results(): ReadonlyMap<string, TrialResult> {
     const found = new Map<string, TrialResult>();
-    const reported = this.plan?.evaluate?.report === 'best' ? this.takeBest(this.plan) : this.done;
+    const reported =
+      this.plan?.evaluate?.report === 'best' ? this.chooseBest(this.plan) : this.done;
     for (const { id } of this.plan?.trials ?? []) {
       const result = reported.get(id) ?? this.outcomes.get(id)?.result;
       if (result) found.set(id, result);
@@ -69,7 +70,7 @@ export class SweepResults {
    * The best of finished trials. A best of more evaluations is higher: where some of a data set's
    * trials lack any, all have their last metrics, and say of how many the best would have been.
    */
-  private takeBest(plan: Plan): ReadonlyMap<string, TrialResult> {
+  private chooseBest(plan: Plan): ReadonlyMap<string, TrialResult> {
     const stepsOf = evaluationsOf(plan);
     const lacking = new Set(
       plan.trials
