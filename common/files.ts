@@ -27,6 +27,12 @@ export function isNotThere(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
+/** Of a folder that is not there, no names. */
+export function noneIfNotThere(error: unknown): string[] {
+  if (isNotThere(error)) return [];
+  throw error;
+}
+
 export const NO_FILE = 'there is no such file';
 
 /**

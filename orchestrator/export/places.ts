@@ -1,6 +1,6 @@
 /** Where a trial's tensors stand: from this project's names to those of Transformers' modules. */
 import { UserError } from '../base/errors';
-import { ENCODER_LAYER } from '../sweep/encoder-layer';
+import { ENCODER_LAYER } from '../../common/vocabulary/encoder-layer';
 import type { PlannedBackbone } from '../sweep/types';
 
 /** A place in a block. */

@@ -73,9 +73,11 @@ function renderConfusion(confusion: RowDiagnostics['confusions'][number]): strin
   );
 }
 
+const showPercent = (part: number, of: number) => `${((100 * part) / of).toFixed(1)} %`;
+
 function showPart(right: number, of: readonly number[]): string {
   const all = of.reduce((sum, n) => sum + n, 0);
-  return all === 0 ? 'no row' : `${((100 * right) / all).toFixed(1)} %`;
+  return all === 0 ? 'no row' : showPercent(right, all);
 }
 
 function renderPairs({ labels, counts }: RowDiagnostics['confusions'][number]): string {
@@ -158,7 +160,7 @@ function showDensity(counts: readonly ([kept: number, of: number] | undefined)[]
     number,
     number,
   ];
-  return `${((100 * kept) / of).toFixed(1)} %`;
+  return showPercent(kept, of);
 }
 
 function showUnits(units: [alive: number, passing: number, of: number] | undefined): string {

@@ -6,7 +6,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeJsonDurably } from '../../common/durable-files';
-import { isNotThere } from '../../common/files';
+import { noneIfNotThere } from '../../common/files';
 import { mapBounded } from '../base/bounded';
 import { evaluationsOf } from '../sweep/evaluations';
 import { findDataset, findTrial } from '../sweep/lookup';
@@ -36,11 +36,6 @@ export async function listRungResults(root: string, trialId: string): Promise<Tr
   );
   const results = await mapBounded(names, (name) => readJson<TrialResult>(join(folder, name)));
   return results.filter((result) => result !== null);
-}
-
-function noneIfNotThere(error: unknown): string[] {
-  if (isNotThere(error)) return [];
-  throw error;
 }
 
 /**

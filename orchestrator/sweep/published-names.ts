@@ -6,7 +6,7 @@
 import { isNamed } from '../../common/vocabulary/tensor-names';
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
-import { ENCODER_LAYER } from './encoder-layer';
+import { ENCODER_LAYER } from '../../common/vocabulary/encoder-layer';
 import type { AdapterConfig, PlannedBackbone } from './types';
 
 /** A tensor of the model: its name there and here, and whether it is the backbone's own. */

@@ -1,9 +1,10 @@
 /** Which files of an artifact root a job needs on its trainer's own root. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readAdapterStep } from '../../common/adapter-step';
 import { isFileName } from '../../common/artifact-names';
-import { isNotThere } from '../../common/files';
+import { noneIfNotThere } from '../../common/files';
 import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { listNeededFiles } from './placed-backbone';
 import type { Work } from './spec';
@@ -83,18 +84,7 @@ export function isTrained(
 ): boolean {
   const folder = join(root, 'trials', id, 'adapter');
   // Earlier versions left a rung's there.
-  return existsSync(folder) && (readStep(folder) ?? total_steps) >= total_steps;
-}
-
-/** The step of an adapter; undefined if it does not say that. */
-function readStep(folder: string): number | undefined {
-  try {
-    const text = readFileSync(join(folder, 'adapter_config.json'), 'utf8');
-    const { step } = JSON.parse(text) as { step?: unknown };
-    return typeof step === 'number' ? step : undefined;
-  } catch {
-    return undefined;
-  }
+  return existsSync(folder) && (readAdapterStep(folder) ?? total_steps) >= total_steps;
 }
 
 /** The newest checkpoint of each trial that has one in the root, and is not trained to its end. */
@@ -129,9 +119,4 @@ export async function listFolder(root: string, folder: string, what: string): Pr
     .sort()
     .map((name) => ({ what, name: `${folder}/${name}`, path: join(root, folder, name) }))
     .filter(({ name }) => isFileName(name));
-}
-
-function noneIfNotThere(error: unknown): string[] {
-  if (isNotThere(error)) return [];
-  throw error;
 }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeJsonDurably } from '../../common/durable-files';
-import { isNotThere } from '../../common/files';
+import { isNotThere, noneIfNotThere } from '../../common/files';
 import { HOST } from '../../common/process-identity';
 import { parseObject } from '../base/parse-object';
 
@@ -107,9 +107,4 @@ export class ByteCounter {
       return { address: this.address, sent: 0, received: 0 };
     }
   }
-}
-
-function noneIfNotThere(error: unknown): string[] {
-  if (isNotThere(error)) return [];
-  throw error;
 }

@@ -6,6 +6,7 @@ import {
   float32Tensor,
   type Tensor as FileTensor,
 } from '../../common/safetensors';
+import { ENCODER_LAYER } from '../../common/vocabulary/encoder-layer';
 import { FailureReason } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import { requireFinite } from '../host/artifacts';
 import { EngineFailure } from '../host/engine';
@@ -28,19 +29,7 @@ export interface Config {
   position_embedding_type?: string | null;
 }
 
-/** Modules of a layer there, by their names in Adapter of job.proto. */
-export const LAYER = {
-  query: 'attention.self.query',
-  key: 'attention.self.key',
-  value: 'attention.self.value',
-  attention_output: 'attention.output.dense',
-  attention_norm: 'attention.output.LayerNorm',
-  ffn_in: 'intermediate.dense',
-  ffn_out: 'output.dense',
-  ffn_norm: 'output.LayerNorm',
-} as const;
-
-/** Likewise of the embeddings. */
+/** Transformers' names of what the embeddings have, by the names here. */
 export const EMBEDDINGS = {
   word: 'embeddings.word_embeddings',
   position: 'embeddings.position_embeddings',
@@ -99,7 +88,7 @@ export function listOwnShapes(config: Config): Record<string, number[]> {
     'embeddings.norm.bias': [d],
   };
   for (let i = 0; i < config.num_hidden_layers; i++) {
-    for (const name of Object.keys(LAYER)) {
+    for (const name of Object.keys(ENCODER_LAYER)) {
       const out = name === 'ffn_in' ? f : d;
       const isNorm = name.endsWith('_norm');
       shapes[`layers.${i}.${name}.weight`] = isNorm ? [d] : [out, name === 'ffn_out' ? f : d];
@@ -131,7 +120,7 @@ function readOwn(weights: BackboneWeights, name: string): FileTensor<Float32Arra
   const at =
     layer === undefined
       ? EMBEDDINGS[module as keyof typeof EMBEDDINGS]
-      : `encoder.layer.${layer}.${LAYER[module as keyof typeof LAYER]}`;
+      : `encoder.layer.${layer}.${ENCODER_LAYER[module as keyof typeof ENCODER_LAYER]}`;
   if (/(^|_)norm$/.test(module!)) return weights.readNorm(at, part as 'weight' | 'bias');
   return weights.read(`${at}.${part}`);
 }

@@ -1,5 +1,6 @@
 /** The pretrained model: BERT and RoBERTa encoders from a Hugging Face directory. */
-import { BackboneWeights, EMBEDDINGS, LAYER, listOwnShapes, readConfig } from './backbone-files';
+import { ENCODER_LAYER } from '../../common/vocabulary/encoder-layer';
+import { BackboneWeights, EMBEDDINGS, listOwnShapes, readConfig } from './backbone-files';
 import type { NonLinearityName, Norm, Projection } from './operations';
 import { Value } from './tape';
 import { tf, type Tensor } from './tensorflow';
@@ -74,7 +75,8 @@ export function loadBackbone(path: string): Backbone {
   });
   const queryScale = findQueryScale(config.hidden_size, config.num_attention_heads);
   const layer = (index: number): Layer => {
-    const at = (name: keyof typeof LAYER): string => `encoder.layer.${index}.${LAYER[name]}`;
+    const at = (name: keyof typeof ENCODER_LAYER): string =>
+      `encoder.layer.${index}.${ENCODER_LAYER[name]}`;
     return {
       query: linear(at('query'), queryScale),
       key: linear(at('key')),

@@ -11,7 +11,7 @@ import { elements } from '../../common/safetensors';
 import type { Shapes } from './layout';
 import { findScorer } from './pruners';
 import { mapped, type Published } from './pruners/scorer';
-import type { Masks, Scores } from './ranking';
+import { joined, type Masks, type Scores } from './ranking';
 
 /** Masks through the rounds. No result is an error: `doubts` says what a reader should know. */
 export class OfficialRules {
@@ -164,14 +164,4 @@ function refuseLoraOfFullRank({ scoresFrozen }: Published, shapes: Shapes): void
         'frozen weight, and fails; take another rank, or EXACT rules',
     );
   }
-}
-
-function joined(parts: (Float32Array | Float64Array)[]): Float64Array {
-  const flat = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    flat.set(part, at);
-    at += part.length;
-  }
-  return flat;
 }

@@ -255,7 +255,8 @@ function nthSmallest(values: Float64Array, n: number): number {
   return values[n]!;
 }
 
-function joined(parts: (Float32Array | Float64Array)[]): Float64Array {
+/** Parts one after the other, in float64. */
+export function joined(parts: (Float32Array | Float64Array)[]): Float64Array {
   const flat = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
