@@ -55,6 +55,8 @@ export interface SweepInput {
   maxFailures?: number;
   /** Whether it has choices to make once the cohorts above have ended. */
   hasSearch?: boolean;
+  /** Whether it makes what choices it can before that, once no cohort is left to start. */
+  decidesEarly?: boolean;
   /** Whether the server has our search attributes. */
   isSearchable?: boolean;
   /** What is still to be changed, if its history became too long before that. */

@@ -79,6 +79,8 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   const prepared = new Map<string, Promise<void>>();
   const attempts: Record<string, number> = { ...input.attempts };
   let inProgress = 0;
+  /** Cohorts that have ended, now and when a search was last decided. */
+  let [ended, decidedAt] = [0, 0];
   let signalled: Mode = 'run';
   const budget = new FailureBudget(input.maxFailures ?? 0);
   cancelRequested.catch(() => (status.mode = 'cancel'));
@@ -181,6 +183,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       children.delete(id);
       placed.delete(workflowId);
       inProgress--;
+      ended++;
     }
     await changes.settle(id, cancelled);
     await report.change();
@@ -258,6 +261,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   async function runCohorts(cohorts: CohortRef[]): Promise<void> {
     for (let index = 0; ; index++) {
       const isThere = () => index < cohorts.length;
+      while (!isThere() && mayDecideEarly()) await decideEarly(isThere);
       if (!isThere()) await Promise.race([Promise.all(running), condition(isThere)]);
       if (!isThere()) break;
       const { id, dataset } = cohorts[index]!;
@@ -293,7 +297,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     if (frugal && status.mode === 'cancel' && left.length > 0) await cancelCohorts(left);
   }
 
-  let { hasSearch = false, cohorts: known } = input;
+  let { hasSearch = false, decidesEarly = false, cohorts: known } = input;
   /** Cohorts to start, of which there may be more by the time that the first have ended. */
   let queue: CohortRef[] = [];
 
@@ -312,6 +316,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
       takeOver: (extended) => {
         queue.push(...takeOver(extended.planDigest, extended.cohorts));
         hasSearch ||= extended.hasSearch;
+        decidesEarly ||= extended.decidesEarly === true;
       },
       runAgain: (ids) => {
         const isOver = (id: string) => !['waiting', 'running'].includes(status.cohorts[id]!);
@@ -329,10 +334,25 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
   /** Decides what the search can, and returns the cohorts that follow from it. */
   async function decide(): Promise<CohortRef[]> {
     changes.isPlanning = true;
+    decidedAt = ended;
     const decided = await long.decideChoices(plan);
     changes.isPlanning = false;
     hasSearch = decided.hasSearch;
+    decidesEarly = decided.decidesEarly === true;
     return takeOver(decided.planDigest, decided.cohorts);
+  }
+
+  const mayDecideEarly = () => decidesEarly && inProgress > 0 && errors.length === 0 && !isCut();
+
+  /**
+   * Waits for a cohort to end, unless there is another one to start before, and decides what the
+   * search can by then, so that trainers need not wait for its slowest trial.
+   */
+  async function decideEarly(isThere: () => boolean): Promise<void> {
+    const mayDecide = () => ended > decidedAt && !changes.isPlanning;
+    do await condition(() => isThere() || mayDecide());
+    while (!isThere() && !mayDecide());
+    if (!isThere() && budget.spent === null && !isCut()) queue.push(...(await decide()));
   }
 
   const isCut = () =>
@@ -368,6 +388,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     const { mode, done, failed, cancelled } = status;
     const earlier = { mode, done, failed, cancelled };
     const next = { ...input, planDigest: plan.planDigest, cohorts: known, hasSearch, earlier };
+    if (input.decidesEarly || decidesEarly) next.decidesEarly = decidesEarly;
     Object.assign(next, changes.pending.length > 0 && { changes: changes.pending });
     Object.assign(next, changes.missing.size > 0 && { missing: [...changes.missing] });
     Object.assign(next, Object.keys(attempts).length > 0 && { attempts });

@@ -18,6 +18,7 @@ import { listCohortRefs } from '../sweep/cohorts';
 import { listStopped } from '../sweep/rungs';
 import {
   countTrials,
+  decidesEarly,
   isSearching,
   listCandidateTrials,
   listUndecided,
@@ -165,6 +166,7 @@ export async function submitSweep(
     placement: options.placement,
     maxFailures: options.maxFailures,
     ...(isSearching(plan) ? { hasSearch: true } : {}),
+    ...(decidesEarly(plan) ? { decidesEarly: true } : {}),
     isSearchable,
   };
   await client.workflow.start<typeof sweep>('sweep', {

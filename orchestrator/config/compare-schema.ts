@@ -30,6 +30,7 @@ import {
   notNegative,
   positive,
   whole,
+  yesOrNo,
 } from './schema-parts';
 import { lineTrain } from './train-schema';
 
@@ -59,7 +60,7 @@ const lineKeys = (compat: Compat) =>
     }).optional(),
     control: list(choice(MASK_CONTROL_NAMES)).optional(),
     repeats: whole(1, 10000).optional(),
-    reinitialize: list(z.boolean({ error: 'true or false' })).optional(),
+    reinitialize: list(yesOrNo).optional(),
     bottleneck: list(width).optional(),
     adapter: adapterAxes.optional(),
     train: lineTrain.optional(),

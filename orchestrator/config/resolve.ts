@@ -1,5 +1,6 @@
 import { PRUNERS } from '../../common/vocabulary/pruners';
 import { adapterName } from '../sweep/adapters';
+import type { StopEarly } from '../sweep/types';
 import type { TaskFamily } from '../tasks/family';
 import { FAMILIES, findFamily, type FamilySettings } from '../tasks/registry';
 import { chooseModules, completeAdapter, mergeAdapter } from './adapter';
@@ -127,9 +128,17 @@ export function completeSearch(written: SearchKeys | null | undefined): SweepSea
     hold_out: on?.hold_out ?? defaults.DEFAULT_HOLD_OUT,
     seeds: seeds ?? [...defaults.DEFAULT_SEARCH_SEEDS],
     random: attempts === 'grid' ? null : attempts.random,
-    stop_early: stop_early ?? null,
+    stop_early: stop_early ? completeStopEarly(stop_early) : null,
   };
 }
+
+const completeStopEarly = ({
+  asynchronous,
+  ...stopEarly
+}: NonNullable<SearchKeys['stop_early']>): StopEarly => ({
+  ...stopEarly,
+  ...(asynchronous && { asynchronous }),
+});
 
 /** Fills in the defaults of settings that have passed the schema. */
 export function completeConfig(

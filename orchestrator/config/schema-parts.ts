@@ -76,4 +76,5 @@ export const keptFraction = real(
   (value) => value > 0 && value <= 1 && 1 - value < 1,
 );
 export const count = whole(1, Number.MAX_SAFE_INTEGER);
+export const yesOrNo = z.boolean({ error: 'true or false' });
 export const text = z.string({ error: 'a non-empty string' }).min(1, 'a non-empty string');

@@ -1,6 +1,6 @@
 /** The keys of `search`. */
 import { z } from 'zod';
-import { axis, choice, chosenBy, isMap, list, map, real, whole } from './schema-parts';
+import { axis, choice, chosenBy, isMap, list, map, real, whole, yesOrNo } from './schema-parts';
 import { seeds } from './seeds';
 import { TRAIN_AXES } from './train-schema';
 
@@ -27,7 +27,7 @@ const searchKeys = map({
   }).optional(),
   seeds: seeds.optional(),
   try: attempts.optional(),
-  stop_early: map({ rungs, keep: part }).optional(),
+  stop_early: map({ rungs, keep: part, asynchronous: yesOrNo.optional() }).optional(),
 });
 
 export type SearchKeys = z.output<typeof searchKeys>;

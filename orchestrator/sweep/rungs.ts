@@ -24,6 +24,22 @@ export const findNextRung = (
   { went_on: decided = [] }: PlannedChoice,
 ): number | null => stopEarly?.rungs[decided.length] ?? null;
 
+/** Ids of the trials that a decision has go on, by the fraction until which; null: their end. */
+export function listGoingOn(
+  stopEarly: StopEarly | undefined,
+  before: PlannedChoice,
+  after: PlannedChoice,
+): { fraction: number | null; trials: string[] } {
+  const { candidates, went_on: decided = [], ahead = [] } = after;
+  const isAtRung = decided.length === (before.went_on ?? []).length;
+  const [rung, goOn] = isAtRung ? [decided.length + 1, ahead] : [decided.length, listActive(after)];
+  const were = new Set(before.ahead);
+  return {
+    fraction: stopEarly?.rungs[rung] ?? null,
+    trials: goOn.flatMap((index) => (were.has(index) ? [] : candidates[index]!.trials)),
+  };
+}
+
 /** How many of so many candidates go on after a rung. */
 export const countKept = ({ keep }: StopEarly, candidates: number): number =>
   // Without the rounding, 0.1 × 30 would be 3.0000000000000004, and four go on.

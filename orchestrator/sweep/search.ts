@@ -4,13 +4,22 @@ import { formCohorts } from './cohorts';
 import { evaluationsOf } from './evaluations';
 import { dropRepeated } from './identity';
 import { findDataset, findTrial } from './lookup';
-import { countKept, findNextRung, formRungCohorts, listActive, listActiveTrials } from './rungs';
+import {
+  countKept,
+  findNextRung,
+  findRungStep,
+  formRungCohorts,
+  listActive,
+  listActiveTrials,
+  listGoingOn,
+} from './rungs';
 import type {
   Candidate,
   Cohort,
   Plan,
   PlannedChoice,
   PlannedSearch,
+  StopEarly,
   Trial,
   TrialResult,
 } from './types';
@@ -34,6 +43,10 @@ export const listOpenChoices = ({ search }: Pick<Plan, 'search'>): PlannedChoice
 
 /** Whether its sweep still has a choice to make. */
 export const isSearching = (plan: Plan): boolean => listOpenChoices(plan).length > 0;
+
+/** Whether some of its choices may be made, or prepared, while other trials of its search run. */
+export const decidesEarly = (plan: Plan): boolean =>
+  isSearching(plan) && plan.search?.stop_early?.asynchronous === true;
 
 /** Ids of the trials whose results its choices are made from. */
 export const listSearchTrials = ({ search }: Pick<Plan, 'search'>): string[] =>
@@ -101,8 +114,12 @@ const readDeciding = (plan: Plan, { trial_id: id, metrics }: TrialResult): numbe
  * and of equal ones the first. What follows comes behind the others, in cohorts of its own: first
  * the candidates that go on, then the trials that are compared.
  *
+ * A search that is asynchronous makes each choice by itself, and a candidate goes on as soon as it
+ * would whatever those come to that are yet to be measured. So it chooses alike, with less waiting.
+ *
  * @param atRung measurements at the rung that is next, by trial id
- * @returns null if a trial is not there yet, or was cancelled; the plan itself if all is decided
+ * @returns null if nothing follows, because a trial is not there yet, or was cancelled; the plan
+ *   itself if all is decided
  */
 export function decideSearch(
   plan: Plan,
@@ -112,14 +129,17 @@ export function decideSearch(
   const { search } = plan;
   if (search === undefined || !isSearching(plan)) return plan;
   const byId = new Map(results.map((result) => [result.trial_id, result]));
-  const choices: PlannedChoice[] = [];
-  for (const choice of search.choices) {
-    const isOpen = choice.chosen === undefined;
-    const next = isOpen ? decideChoice(plan, choice, byId, atRung) : choice;
-    if (next === null) return null;
-    choices.push(next);
-  }
-  return addWhatFollows(plan, { ...search, choices });
+  const open = listOpenChoices(plan);
+  const decided = new Map(
+    open.flatMap((choice) => {
+      const next = decideChoice(plan, choice, byId, atRung);
+      return next === null ? [] : [[choice, next] as const];
+    }),
+  );
+  const isEnough = search.stop_early?.asynchronous
+    ? decided.size > 0
+    : decided.size === open.length;
+  return isEnough ? addWhatFollows(plan, search, decided) : null;
 }
 
 function decideChoice(
@@ -140,13 +160,16 @@ function decideChoice(
   const known = new Map([...results, ...atRung]);
   const tried = listTried(plan, choice, known);
   const isAtRung = (id: string) => atRung.has(id) || isThere(id);
-  if (!active.every((index) => candidates[index]!.trials.every(isAtRung))) return null;
+  const areAtRung = active.every((index) => candidates[index]!.trials.every(isAtRung));
+  if (!areAtRung) return stopEarly.asynchronous ? goAhead(choice, stopEarly, tried, atRung) : null;
+  const rest = { ...choice };
+  delete rest.ahead;
   const isFinished = (index: number) => candidates[index]!.trials.some((id) => !atRung.has(id));
   const sound = active.filter((index) => tried[index]!.failed.length === 0);
   const finished = sound.filter(isFinished);
   const isAtEnd = (index: number) => candidates[index]!.trials.every(isThere);
   if (sound.length > 0 && finished.length === sound.length && sound.every(isAtEnd))
-    return { ...choice, went_on: [...decided, sound], chosen: chooseBest(atEnd, sound) };
+    return { ...rest, went_on: [...decided, sound], chosen: chooseBest(atEnd, sound) };
   const left = Math.max(countKept(stopEarly, active.length) - finished.length, 0);
   const compared = sound.filter((index) => !isFinished(index));
   const means = new Map(compared.map((index) => [index, averageValues(tried[index]!)]));
@@ -156,23 +179,61 @@ function decideChoice(
   const kept = sound.filter((index) => isFinished(index) || means.get(index)! >= least);
   const isMade = kept.length <= 1;
   return {
-    ...choice,
+    ...rest,
     went_on: [...decided, kept],
     ...(isMade ? { chosen: kept[0] ?? null } : {}),
   };
 }
 
-/** The plan with the choices as far as they are made, and the cohorts that are to run next. */
-function addWhatFollows(plan: Plan, search: PlannedSearch): Plan {
+/**
+ * Candidates go on that are among the kept even if all others that are yet to be measured turn out
+ * to be better. One that failed may be tried again, and is among these. null if there is no more.
+ */
+function goAhead(
+  choice: PlannedChoice,
+  stopEarly: StopEarly,
+  tried: readonly Tried[],
+  atRung: ReadonlyMap<string, TrialResult>,
+): PlannedChoice | null {
+  const active = listActive(choice);
+  const isMeasured = (index: number) =>
+    choice.candidates[index]!.trials.every((id) => atRung.has(id));
+  const means = new Map(
+    active.filter(isMeasured).map((index) => [index, averageValues(tried[index]!)]),
+  );
+  const places = countKept(stopEarly, active.length) - (active.length - means.size);
+  const before = choice.ahead ?? [];
+  const ahead = active.filter((index) => {
+    const mean = means.get(index);
+    if (mean === undefined || before.includes(index)) return before.includes(index);
+    return [...means.values()].filter((other) => other > mean).length < places;
+  });
+  return ahead.length > before.length ? { ...choice, ahead } : null;
+}
+
+/**
+ * The plan with the choices as far as they are made, and the cohorts that are to run next.
+ *
+ * @param decided the choices that have changed, by what they were
+ */
+function addWhatFollows(
+  plan: Plan,
+  { choices, ...same }: PlannedSearch,
+  decided: ReadonlyMap<PlannedChoice, PlannedChoice>,
+): Plan {
+  const search = { ...same, choices: choices.map((choice) => decided.get(choice) ?? choice) };
   const { max_cohort: maxCohort, stop_early: stopEarly } = search;
-  const open = listOpenChoices({ search });
+  const goingOn = [...decided].flatMap(([before, after]) =>
+    after.chosen === undefined ? [listGoingOn(stopEarly, before, after)] : [],
+  );
+  const isUnderWay = stopEarly?.asynchronous ? findUnderWay(plan) : () => false;
   const compared = listChosenTrials(search.choices);
   const added = dropRepeated([...plan.trials, ...compared]).slice(plan.trials.length);
   const searched: Cohort[] = [];
   // Choices that were added later are behind.
-  for (const [fraction, same] of groupBy(open, (each) => findNextRung(stopEarly, each))) {
-    const goOn = new Set(same.flatMap(listActiveTrials));
-    const some = plan.trials.filter(({ id }) => goOn.has(id));
+  for (const [fraction, alike] of groupBy(goingOn, (each) => each.fraction)) {
+    const goOn = new Set(alike.flatMap(({ trials }) => trials));
+    const some = plan.trials.filter((trial) => goOn.has(trial.id) && !isUnderWay(trial, fraction));
     const before = plan.cohorts.length + searched.length;
     searched.push(...formRungCohorts(some, fraction, maxCohort, before));
   }
@@ -186,6 +247,15 @@ function addWhatFollows(plan: Plan, search: PlannedSearch): Plan {
     cohorts: [...plan.cohorts, ...cohorts.map((cohort) => limitTime(cohort, plan, trials))],
     search,
   };
+}
+
+/** Whether a cohort takes a trial as far already: another choice may have had it go on before. */
+function findUnderWay({ cohorts }: Plan): (trial: Trial, fraction: number | null) => boolean {
+  const until = new Map<string, number>();
+  for (const { trials, until_step: step = Infinity } of cohorts)
+    for (const id of trials) until.set(id, Math.max(until.get(id) ?? 0, step));
+  return (trial, fraction) =>
+    until.get(trial.id)! >= (fraction === null ? Infinity : findRungStep(trial, fraction));
 }
 
 /** Index of the best of these candidates; null if each has a trial that failed. */

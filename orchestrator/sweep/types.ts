@@ -343,6 +343,8 @@ export interface StopEarly {
   rungs: number[];
   /** The fraction of the candidates that goes on after a rung, in (0, 1); rounded up. */
   keep: number;
+  /** Each choice is made by itself, and a candidate goes on once no other can pass it. */
+  asynchronous?: true;
 }
 
 /** A choice between values. */
@@ -352,6 +354,8 @@ export interface PlannedChoice {
   candidates: Candidate[];
   /** Indices of the candidates that went on after each rung that is decided. */
   went_on?: number[][];
+  /** Indices of those that go on from the next rung, although others are not there yet. */
+  ahead?: number[];
   /** Index of the best candidate, once it is decided; null: all of them failed. */
   chosen?: number | null;
 }

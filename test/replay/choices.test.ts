@@ -49,6 +49,54 @@ describeWithServer('a sweep with a search', (server) => {
     });
   });
 
+  test('decides before its slowest cohort ends if it is asynchronous', async () => {
+    const endings = new Map<string, (outcome: JobOutcome) => void>();
+    const ended: string[] = [];
+    const trials = { s1: ['a'], s2: ['b'], n1: ['c'], n2: ['d'], k1: ['x'] };
+    let decisions = 0;
+    /** What follows once these have ended. */
+    const follow = (): string[] => [
+      ...(ended.includes('s1') ? ['n1'] : []),
+      ...(ended.includes('s2') ? ['n2'] : []),
+      ...(['n1', 'n2'].every((id) => ended.includes(id)) ? ['k1'] : []),
+    ];
+    const trainer = await server.withTrainer(
+      trials,
+      ({ work, cohortId }) =>
+        work === 'prune' && cohortId.startsWith('s')
+          ? new Promise<JobOutcome>((resolve) => void endings.set(cohortId, resolve))
+          : SUCCEEDED,
+      {
+        activities: {
+          listUnfinishedCohorts: () => ['s1', 's2'],
+          evaluateTrials: ({ cohortId }: { cohortId: string }) => {
+            ended.push(cohortId);
+            return { done: 1, failed: 0, cancelled: 0 };
+          },
+          decideChoices: () => ({
+            planDigest: `d${++decisions}`,
+            cohorts: ['s1', 's2', ...follow()].map((id) => ({ id, dataset: 'x' })),
+            hasSearch: !follow().includes('k1'),
+            ...(follow().includes('k1') ? {} : { decidesEarly: true }),
+          }),
+        },
+      },
+    );
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['s1', 's2'], { hasSearch, decidesEarly: true });
+      await until(() => endings.size === 2);
+      endings.get('s1')!(SUCCEEDED);
+      // The second one is still at its first stage.
+      await until(() => ended.includes('n1'));
+      expect(ended).toEqual(['s1', 'n1']);
+      endings.get('s2')!(SUCCEEDED);
+      expect(await handle.result()).toMatchObject({
+        cohorts: { s1: 'done', s2: 'done', n1: 'done', n2: 'done', k1: 'done' },
+      });
+      expect(ended).toEqual(['s1', 'n1', 's2', 'n2', 'k1']);
+    });
+  });
+
   test('makes none if it was cancelled meanwhile, and says so', async () => {
     const endings: ((outcome: JobOutcome) => void)[] = [];
     const trainer = await server.withTrainer(

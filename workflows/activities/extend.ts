@@ -4,10 +4,10 @@ import { readAsked } from '../../orchestrator/store/asked';
 import { followPlan, readPlan, writePlan } from '../../orchestrator/store/plan-store';
 import { canonicalJson } from '../../orchestrator/sweep/canonical';
 import { listCohortRefs } from '../../orchestrator/sweep/cohorts';
-import { isSearching } from '../../orchestrator/sweep/search';
-import type { CohortRef } from '../../orchestrator/sweep/types';
+import { decidesEarly, isSearching } from '../../orchestrator/sweep/search';
 import type { ExtendRequest } from '../messages';
 import { beatDuring } from './heartbeat';
+import type { Decided } from './search';
 import type { WorkerSetup } from './worker-setup';
 
 /**
@@ -19,11 +19,7 @@ import type { WorkerSetup } from './worker-setup';
 export function extendPlan(
   setup: WorkerSetup,
   { sweepId, planDigest, request }: { sweepId: string; planDigest: string; request: ExtendRequest },
-): Promise<{
-  planDigest: string;
-  cohorts: CohortRef[];
-  hasSearch: boolean;
-}> {
+): Promise<Decided> {
   return beatDuring(async () => {
     const { root } = setup;
     const { extension, maxCohort } = request;
@@ -37,6 +33,7 @@ export function extendPlan(
       planDigest: await writePlan(root, extended),
       cohorts: listCohortRefs(extended),
       hasSearch: isSearching(extended),
+      ...(decidesEarly(extended) && { decidesEarly: true }),
     };
   });
 }

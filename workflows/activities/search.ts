@@ -3,7 +3,7 @@ import { readDecided } from '../../orchestrator/store/decided-plan';
 import { readPlan, writePlan } from '../../orchestrator/store/plan-store';
 import { writeStopped } from '../../orchestrator/store/rung-results';
 import { listCohortRefs } from '../../orchestrator/sweep/cohorts';
-import { isSearching } from '../../orchestrator/sweep/search';
+import { decidesEarly, isSearching } from '../../orchestrator/sweep/search';
 import type { CohortRef } from '../../orchestrator/sweep/types';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
@@ -15,6 +15,8 @@ export interface Decided {
   cohorts: CohortRef[];
   /** Whether there is more to decide once these cohorts have ended. */
   hasSearch: boolean;
+  /** Whether some may be decided before that. */
+  decidesEarly?: true;
 }
 
 /**
@@ -35,6 +37,7 @@ export function decideChoices(
       planDigest: writtenDigest,
       cohorts: listCohortRefs(decided),
       hasSearch: isSearching(decided),
+      ...(decidesEarly(decided) && { decidesEarly: true }),
     };
   });
 }

@@ -30,6 +30,15 @@ describe('a search', () => {
     });
   });
 
+  test('may be asynchronous, and is not unless it says so', () => {
+    const stopEarly = (more: string) =>
+      load(`${RATES}search: {over: dropout, stop_early: {rungs: [0.5], keep: 0.5${more}}}`).search!
+        .stop_early;
+    expect(stopEarly(', asynchronous: true')).toHaveProperty('asynchronous', true);
+    for (const more of ['', ', asynchronous: false'])
+      expect(stopEarly(more)).toEqual({ rungs: [0.5], keep: 0.5 });
+  });
+
   test('takes its axes out of what is compared', () => {
     expect(listCandidates(`${RATES}search: {over: [learning_rate]}`)).toEqual([
       [{ learning_rate: 3e-4 }, { learning_rate: 1e-3 }, { learning_rate: 3e-3 }],
@@ -124,8 +133,8 @@ describe('a wrong search', () => {
       '3: search.stop_early.rungs[1]: 1 is not allowed; must be a number in (0, 1)',
     ],
     [
-      'search: {over: learning_rate, stop_early: {rungs: [0.5], keep: 0.5, asynchronous: true}}',
-      '3: search.stop_early.asynchronous is not a key here (allowed: rungs, keep)',
+      'search: {over: learning_rate, stop_early: {rungs: [0.5], keep: 0.5, asynchronous: 2}}',
+      '3: search.stop_early.asynchronous: 2 is not allowed; must be true or false',
     ],
     [
       'search: {over: learning_rate, try: tpe}',
