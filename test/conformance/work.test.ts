@@ -261,7 +261,7 @@ describeStartedTrainer('a trainer at work', (here) => {
     await run(here.client, job(here.dataset, [whole], train()));
     const limited = await run(
       here.client,
-      job(here.dataset, [brief, slow], train({ maxSeconds: 1e-4 })),
+      job(here.dataset, [brief, slow], train({ maxSeconds: 1e-4, untilStep: 10 })),
     );
     expect(limited.get('brief')!.failure).toBeUndefined();
     expect(limited.get('slow')!.failure).toEqual({

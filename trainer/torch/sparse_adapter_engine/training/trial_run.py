@@ -229,7 +229,7 @@ class TrialRun:
         """The failure of a trial that has used up its time."""
         message = (
             f"the time limit of {max_seconds:.12g} s was reached at step {self.position.step} of "
-            f"{self.until}; with a higher limit it continues there"
+            f"{self.trial.train.total_steps}; with a higher limit it continues there"
         )
         return event_pb2.Failure(reason=event_pb2.FAILURE_REASON_TIME_LIMIT, message=message)
 
