@@ -45,10 +45,13 @@ export function curvePanels(tasks: readonly TaskDiagnostics[]): CurvePanel[] {
       const withCurve = rows.filter(({ curves }) => curves.some((curve) => curve.name === name));
       const shown = withCurve.slice(0, ROWS);
       const left = withCurve.length > ROWS ? `, the first ${ROWS} of ${withCurve.length} rows` : '';
+      const [evaluated, trained] = [name, 'loss'].map((which) => countCurves(rows, which));
+      // Trials that were done before the sweep evaluated on the way are not trained again.
+      const some = evaluated! < trained! ? `, ${evaluated} of ${trained} trials` : '';
       const axis = name === 'loss' ? 'training loss' : metricTitle(name);
       const points = shown.map((row) => listSeeds(row, name));
       return {
-        title: `${task}, ${axis}${left}`,
+        title: `${task}, ${axis}${left}${some}`,
         axis,
         seeds: points.flatMap((own) => own.slice(0, SEEDS).flat()),
         means: points.flatMap(averageSeeds),
@@ -56,6 +59,9 @@ export function curvePanels(tasks: readonly TaskDiagnostics[]): CurvePanel[] {
     });
   });
 }
+
+const countCurves = (rows: readonly RowDiagnostics[], name: string): number =>
+  rows.flatMap(({ curves }) => curves.filter((curve) => curve.name === name)).length;
 
 /** The points of each seed. */
 function listSeeds({ row, pruner, curves }: RowDiagnostics, name: string): CurvePoint[][] {

@@ -143,6 +143,22 @@ test('curves are drawn for each row and each of its seeds, with the mean of thos
   expect(await renderCurves(summarizeDiagnostics({ tasks: [] }, plan, new Map()))).toBeNull();
 });
 
+test('a curve of a metric says how many trials have been evaluated on the way', () => {
+  const plan = buildPlan();
+  const accuracy = { steps: [10, 20], values: [0.5, 0.6] };
+  const all = new Map(
+    [...diagnose(plan)].map(([id, each]) => [
+      id,
+      { ...each, curves: { ...each.curves, accuracy } },
+    ]),
+  );
+  const titleOf = (known: typeof all) => curvePanels(render(plan, known).details)[1]!.title;
+  expect(titleOf(all)).toBe('mrpc, accuracy');
+  expect(titleOf(new Map([...all, ...[...diagnose(plan)].slice(0, 2)]))).toBe(
+    'mrpc, accuracy, 7 of 9 trials',
+  );
+});
+
 test('of many rows the first are drawn, and that is said', () => {
   const rates = Array.from({ length: 7 }, (_, i) => (i + 1) / 1000);
   const plan = buildPlan({ train: { learning_rate: rates } });
