@@ -342,7 +342,8 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     return takeOver(decided.planDigest, decided.cohorts);
   }
 
-  const mayDecideEarly = () => decidesEarly && inProgress > 0 && errors.length === 0 && !isCut();
+  const isGoingOn = () => errors.length === 0 && budget.spent === null && !isCut();
+  const mayDecideEarly = () => decidesEarly && inProgress > 0 && isGoingOn();
 
   /**
    * Waits for a cohort to end, unless there is another one to start before, and decides what the
@@ -352,7 +353,7 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
     const mayDecide = () => ended > decidedAt && !changes.isPlanning;
     do await condition(() => isThere() || mayDecide());
     while (!isThere() && !mayDecide());
-    if (!isThere() && budget.spent === null && !isCut()) queue.push(...(await decide()));
+    if (!isThere() && isGoingOn()) queue.push(...(await decide()));
   }
 
   const isCut = () =>

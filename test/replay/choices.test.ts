@@ -132,6 +132,27 @@ describeWithServer('a sweep with a search', (server) => {
     });
     expect(trainer.decisions).toEqual([]);
   });
+
+  test('an asynchronous one stops, too, while its last cohort runs on', async () => {
+    const undecided = { planDigest: 'd', hasSearch, decidesEarly: true };
+    const cohorts = SEARCHED.map((id) => ({ id, dataset: 'x' }));
+    const trainer = await server.withTrainer(
+      { ...TRIALS },
+      async ({ cohortId }) => {
+        if (cohortId === 's3') await until(() => trainer.evaluated.length === 2);
+        return failedJob('refused', 'no such backbone');
+      },
+      { activities: { decideChoices: () => ({ ...undecided, cohorts }) } },
+    );
+    await trainer.worker.runUntil(async () => {
+      const settings = { hasSearch, decidesEarly: true, maxFailures: 2, maxParallel: 3 };
+      const handle = await trainer.start(SEARCHED, settings);
+      expect(await handle.result()).toMatchObject({
+        failed: 4,
+        stopped: expect.stringContaining('no such backbone') as string,
+      });
+    });
+  });
 });
 
 describeWithServer(

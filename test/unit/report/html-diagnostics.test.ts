@@ -146,7 +146,7 @@ test('curves are drawn for each row and each of its seeds, with the mean of thos
 test('a curve of a metric says how many trials have been evaluated on the way', () => {
   const plan = buildPlan();
   const accuracy = { steps: [10, 20], values: [0.5, 0.6] };
-  const all = new Map(
+  const all: ReturnType<typeof diagnose> = new Map(
     [...diagnose(plan)].map(([id, each]) => [
       id,
       { ...each, curves: { ...each.curves, accuracy } },
