@@ -290,6 +290,7 @@ onBoth('every pruner that reads rows makes PyTorch’s masks, with every head to
     trial('fisher', { prune: { pruner: Pruner.PRUNER_FISHER } }),
     trial('fisher-prior', { prune: { pruner: Pruner.PRUNER_FISHER, rounds: 2, ...prior } }),
     trial('skeleton', { prune: { pruner: Pruner.PRUNER_SKELETON } }),
+    trial('snip-drawn', { prune: { scoringRows: warmedUp.scoringRows } }),
     trial('snip-warmed-up', { prune: warmedUp }),
     trial('fisher-warmed-up', { prune: { pruner: Pruner.PRUNER_FISHER, rounds: 2, ...warmedUp } }),
     trial('smoothed', { prune: warmedUp, train: { labelSmoothing: 0.1 } }),
@@ -334,6 +335,10 @@ onBoth('every pruner that reads rows makes PyTorch’s masks, with every head to
   expect(told.map(({ failure }) => failure)).toEqual([undefined, undefined, undefined]);
   const all = [...ofClasses, ...ofNumbers, ...ofSpans];
   expect(compareMasks(all, torchRoot, tfjsRoot)).toBe(0);
+  const [drawn, warm] = ['snip-drawn', 'snip-warmed-up'].map((id) =>
+    [...read(tfjsRoot, id, 'masks.safetensors').values()].map(({ data }) => data),
+  );
+  expect(warm).not.toEqual(drawn);
 });
 
 /**
