@@ -22,6 +22,7 @@ export const LATER_FIELDS = {
     'keeps_scoring_gradients',
     'repeats',
     'scoring_head',
+    'scoring_head_steps',
   ],
   train: ['optimizer', 'accumulated_batches', 'loss_parts'],
 } as const;

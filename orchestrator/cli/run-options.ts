@@ -2,6 +2,7 @@
 import type { AdapterInitName } from '../../common/vocabulary/adapter-inits';
 import type { AdapterNormName } from '../../common/vocabulary/adapter-norms';
 import type { PrecisionName } from '../../common/vocabulary/precisions';
+import type { ScoringHeadChoice } from '../../common/vocabulary/scoring-heads';
 import type { COMPAT_NAMES } from '../config/compat';
 import type { PlaceOptions, ServiceOptions } from './options';
 
@@ -60,7 +61,7 @@ export interface RunOptions extends PlaceOptions, ServiceOptions, PublishedOptio
   structure?: string;
   scope?: string;
   scoringRows?: number;
-  scoringHead?: string;
+  scoringHead?: ScoringHeadChoice;
   pruneDatasetRatio?: number;
   rounds?: number;
   compressionSchedule?: string;

@@ -25,6 +25,7 @@ import { resolveSeedFlags } from './seed-flags';
 const FLAGS: Record<string, string> = {
   'compare[0].scoring': '--scoring-head',
   'compare[0].scoring.head': '--scoring-head',
+  'compare[0].scoring.head.warm_up': '--scoring-head',
   'tasks[0]': '--task',
   'seeds[0]': '--seed',
   'adapter.kind': '--adapter',

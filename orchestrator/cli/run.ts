@@ -1,11 +1,11 @@
 /** `sa-orch run`: one trial, with the flags of the published scripts. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { ADAPTER_KIND_NAMES } from '../../common/vocabulary/adapter-kinds';
 import { NAMED_STRUCTURES } from '../../common/vocabulary/mask-structures';
 import { PRUNE_SCHEDULE_NAMES } from '../../common/vocabulary/prune-schedules';
 import { PRUNE_SCOPE_NAMES } from '../../common/vocabulary/prune-scopes';
 import { listUsersOf, PRUNER_NAMES } from '../../common/vocabulary/pruners';
-import { SCORING_HEAD_CHOICES } from '../../common/vocabulary/scoring-heads';
+import { SCORING_HEAD_WORDS, type ScoringHeadChoice } from '../../common/vocabulary/scoring-heads';
 import { UserError } from '../base/errors';
 import { joinOr } from '../base/join-or';
 import { COMPAT_NAMES } from '../config/compat';
@@ -201,11 +201,11 @@ function addPruneFlags(command: Command): void {
       `number of training rows that a score of ${joinOr(listUsersOf('scoring_rows'))} uses`,
       parseInteger,
     )
-    .addOption(
-      new Option(
-        '--scoring-head <name>',
-        'score with the head as it is drawn, or with its bias at the prior of the labels',
-      ).choices(SCORING_HEAD_CHOICES),
+    .option(
+      '--scoring-head <name>',
+      'score with the head as it is drawn (published), with its bias at the prior of the labels ' +
+        '(prior), or after 50 steps of its own (warm_up:50)',
+      parseScoringHead,
     )
     .option('--prune-dataset-ratio <n>', 'the same, per output of the task', parseInteger)
     .option('--rounds <n>', `number of rounds for ${joinOr(listUsersOf('rounds'))}`, parseInteger)
@@ -223,6 +223,16 @@ function addPruneFlags(command: Command): void {
     .option('--shuffle [switch]', 'permute the mask within each matrix', parseSwitch)
     .option('--invert [switch]', 'keep the lowest scores', parseSwitch)
     .option('--reinitialize [switch]', 'draw the weights again after masking', parseSwitch);
+}
+
+function parseScoringHead(text: string): ScoringHeadChoice {
+  const word = SCORING_HEAD_WORDS.find((each) => each === text);
+  if (word !== undefined) return word;
+  if (!/^warm_up:\d+$/.test(text))
+    throw new InvalidArgumentError(
+      `must be ${joinOr([...SCORING_HEAD_WORDS, 'warm_up:N'])}, N being a number of steps`,
+    );
+  return { warm_up: Number(text.slice('warm_up:'.length)) };
 }
 
 function addTrainFlags(command: Command): void {

@@ -15,10 +15,9 @@ import {
   type PrunerKey,
   type PrunerName,
 } from '../../common/vocabulary/pruners';
-import { SCORING_HEAD_CHOICES } from '../../common/vocabulary/scoring-heads';
 import { joinOr } from '../base/join-or';
 import { adapterAxes, width } from './adapter-schema';
-import { nOfM, sameBudget } from './compare-values';
+import { nOfM, sameBudget, scoringHead } from './compare-values';
 import type { Compat } from './compat';
 import {
   choice,
@@ -50,7 +49,7 @@ const lineKeys = (compat: Compat) =>
     same_budget_as: list(sameBudget).optional(),
     scope: list(choice(PRUNE_SCOPE_NAMES)).optional(),
     scoring_rows: list(count).optional(),
-    scoring: map({ head: list(choice(SCORING_HEAD_CHOICES)).optional() }).optional(),
+    scoring: map({ head: list(scoringHead).optional() }).optional(),
     temperature: list(positive).optional(),
     rounds: list(whole(1, 10000)).optional(),
     schedule: list(choice(PRUNE_SCHEDULE_NAMES)).optional(),

@@ -1,7 +1,8 @@
 /** Values of keys of `compare` that have a form of their own. */
 import { z } from 'zod';
 import { PRUNER_NAMES, type PrunerName } from '../../common/vocabulary/pruners';
-import { choice, chosenBy, fraction, map } from './schema-parts';
+import { SCORING_HEAD_WORDS } from '../../common/vocabulary/scoring-heads';
+import { choice, chosenBy, fraction, isMap, map, whole } from './schema-parts';
 
 const N_OF_M =
   'N:M in quotes, for example "2:4": N of each M neighbouring weights are kept, with 1 ≤ N < ' +
@@ -35,3 +36,10 @@ export const sameBudget = chosenBy((value) =>
         .pipe(pruning)
     : pruning,
 );
+
+const SCORING_HEAD = `one of ${SCORING_HEAD_WORDS.join(', ')}; or {warm_up: 50}, a number of steps`;
+const scoringHeadWord = z.enum(SCORING_HEAD_WORDS, { error: SCORING_HEAD });
+const warmUp = map({ warm_up: whole(1, 1_000_000) });
+
+/** The head that weights are scored with: a word, or for how many steps it is warmed up. */
+export const scoringHead = chosenBy((value) => (isMap(value) ? warmUp : scoringHeadWord));

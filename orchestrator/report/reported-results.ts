@@ -3,6 +3,7 @@ import { groupBy } from '../base/group-by';
 import { heldOutDigests } from '../sweep/lookup';
 import type { AxisValues, Plan, TrialResult } from '../sweep/types';
 import { findVaried, pickValues, settingsReader } from './axes';
+import { nameScoringHead } from './variants';
 
 export interface ReportedResult extends TrialResult {
   /**
@@ -48,7 +49,7 @@ function readAllSettings({ datasets, trials, search }: Plan): Map<string, AxisVa
   const hasHeads = trials.some(({ prune }) => prune.scoring_head !== undefined);
   return new Map(
     read.flat().map(({ id, values, trial: { prune } }) => {
-      const head: AxisValues = hasHeads ? { scoring_head: prune.scoring_head ?? 'published' } : {};
+      const head: AxisValues = hasHeads ? { scoring_head: nameScoringHead(prune) } : {};
       return [id, { ...pickValues(values, keys), ...head }];
     }),
   );

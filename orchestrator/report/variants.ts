@@ -158,7 +158,7 @@ function pruneDetails(trials: readonly Trial[]): (trial: Trial) => string[] {
       ...maskWords(prune),
       ...(prune.rules === 'official' && hasRules ? ['official'] : []),
       ...varied.get(way(trial))!.map((key) => `${words(key)} ${prune[key]}`),
-      ...(prune.scoring_head === undefined ? [] : [`scoring head ${prune.scoring_head}`]),
+      ...(prune.scoring_head === undefined ? [] : [`scoring head ${nameScoringHead(prune)}`]),
       ...controlWords(prune),
     ];
   };
@@ -199,6 +199,13 @@ export function maskWords({
     // N:M is always local.
     ...(scope === 'local' && structure !== 'n_m' ? ['local'] : []),
   ];
+}
+
+/** `published`, `prior` or `warmed up 50`. */
+export function nameScoringHead({ scoring_head, scoring_head_steps }: PruneConfig): string {
+  return scoring_head === 'warm_up'
+    ? `warmed up ${scoring_head_steps}`
+    : (scoring_head ?? 'published');
 }
 
 /** What is done to the finished mask, or to the weights under it. */

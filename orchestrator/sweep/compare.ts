@@ -1,5 +1,6 @@
 /** Turns a line of `compare` into a task's trials, except their training and seeds. Pure. */
 import { PRUNERS, usesKey, type PrunerName } from '../../common/vocabulary/pruners';
+import type { ScoringHeadChoice } from '../../common/vocabulary/scoring-heads';
 import { ConfigError } from '../base/errors';
 import { adapterLabel } from './adapters';
 import { adapterProblem } from './encoder-decoder';
@@ -177,9 +178,7 @@ function expandPrunes(
   const scoringRows = line.scoring_rows ?? [PUBLISHED_SCORING_ROWS];
   if (usesKey(pruner, 'scoring_rows'))
     multiply(scoringRows.map((scoring_rows) => ({ scoring_rows })));
-  // Absent for the published one, so that such trials keep the ids from before there was a choice.
-  if (usesKey(pruner, 'scoring_rows'))
-    multiply(line.scoring_head.map((head) => (head === 'published' ? {} : { scoring_head: head })));
+  if (usesKey(pruner, 'scoring_rows')) multiply(line.scoring_head.map(chooseHead));
   if (usesKey(pruner, 'temperature'))
     multiply(line.temperature.map((temperature) => ({ temperature })));
   // The published code counts rounds for every pruner.
@@ -193,6 +192,13 @@ function expandPrunes(
   multiply(line.control.map((control) => ({ control })));
   multiply(line.reinitialize.map((reinitialize) => ({ reinitialize })));
   return prunes;
+}
+
+/** Absent for the published one, so that its trials keep the ids from before there was a choice. */
+function chooseHead(head: ScoringHeadChoice): Partial<PruneConfig> {
+  if (head === 'published') return {};
+  if (head === 'prior') return { scoring_head: head };
+  return { scoring_head: 'warm_up', scoring_head_steps: head.warm_up };
 }
 
 /**
@@ -219,14 +225,15 @@ function progressiveSteps(
   };
 }
 
-/** Refuses a prior where labels have none. */
+/** Refuses a prior where labels have none, and any other head where there is no head. */
 function scoringHeadProblem(
   { scoring_head }: PruneConfig,
   { task, kind }: CompareContext,
 ): string | null {
   if (scoring_head === undefined || kind === 'classification' || kind === 'regression') return null;
-  const why =
-    kind === 'summarization' ? 'summaries have no head' : 'the spans of answers have no prior';
+  const hasHead = kind !== 'summarization';
+  if (hasHead && scoring_head === 'warm_up') return null;
+  const why = hasHead ? 'the spans of answers have no prior' : 'summaries have no head';
   return (
     `scoring: head ${scoring_head} is not allowed for task ${task}: ${why}; ` +
     'must be published or left out'

@@ -115,6 +115,7 @@ export interface PruneConfig {
   keeps_scoring_gradients?: true;
   repeats?: number;
   scoring_head?: ScoringHeadName;
+  scoring_head_steps?: number;
 }
 
 /** How a trial is trained. Fields as in `Train` of job.proto. */

@@ -174,6 +174,7 @@ export function specTrial({
       keepsScoringGradients: prune.keeps_scoring_gradients ?? false,
       repeats: prune.repeats ?? 0,
       scoringHead: prune.scoring_head ? SCORING_HEADS[prune.scoring_head].proto : 0,
+      scoringHeadSteps: prune.scoring_head_steps ?? 0,
     },
     train: {
       batchSize: train.batch_size,

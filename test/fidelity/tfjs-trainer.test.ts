@@ -14,6 +14,7 @@ import {
 } from '../../common/safetensors';
 import { packageRoot } from '../../common/package';
 import {
+  AttentionModule,
   JobSpec,
   Precision,
   Pruner,
@@ -31,7 +32,7 @@ import { atFfn, IN_PLACE, LATER_TRIALS, noDropout, published, TRIALS } from './t
 import { askPython, testIf } from '../support/reference';
 import type { Answer } from '../support/run-engine';
 import { writeTinyBackbone } from '../support/tiny-backbone';
-import { writeTinyDataset } from '../support/tiny-dataset';
+import { writeTinyDataset, writeTinyQuestions } from '../support/tiny-dataset';
 
 const {
   SA_ORCH_TEST_PYTHON: python,
@@ -278,14 +279,33 @@ onBoth.each([
 
 onBoth('every pruner that reads rows makes PyTorch’s masks, with every head to score with', () => {
   const prior = { scoringHead: ScoringHead.SCORING_HEAD_PRIOR };
+  // Of 40 rows a batch has 32, and the next one the other 8.
+  const warmedUp = {
+    ...{ scoringHead: ScoringHead.SCORING_HEAD_WARMED_UP, scoringHeadSteps: 5 },
+    scoringRows: 40,
+  };
   const ofClasses = [
     trial('snip-prior', { prune: prior }),
     trial('gradient', { prune: { pruner: Pruner.PRUNER_GRADIENT } }),
     trial('fisher', { prune: { pruner: Pruner.PRUNER_FISHER } }),
     trial('fisher-prior', { prune: { pruner: Pruner.PRUNER_FISHER, rounds: 2, ...prior } }),
     trial('skeleton', { prune: { pruner: Pruner.PRUNER_SKELETON } }),
+    trial('snip-drawn', { prune: { scoringRows: warmedUp.scoringRows } }),
+    trial('snip-warmed-up', { prune: warmedUp }),
+    trial('fisher-warmed-up', { prune: { pruner: Pruner.PRUNER_FISHER, rounds: 2, ...warmedUp } }),
+    trial('smoothed', { prune: warmedUp, train: { labelSmoothing: 0.1 } }),
+    trial('frozen', { prune: warmedUp, adapter: { frozen: ['head.dense.*'] } }),
+    // A prefix's MLP needs tensors that the head's steps do not have.
+    trial('prefix', {
+      prune: warmedUp,
+      adapter: { attention: AttentionModule.ATTENTION_MODULE_PREFIX, prefixHidden: 4 },
+    }),
   ];
-  const ofNumbers = [trial('numbers', { prune: prior })];
+  const ofNumbers = [
+    trial('numbers', { prune: prior }),
+    trial('numbers-warmed-up', { prune: warmedUp }),
+  ];
+  const ofSpans = [trial('spans-warmed-up', { prune: warmedUp })];
   const [torchRoot, tfjsRoot] = [join(scratch, 'torch'), join(scratch, 'tfjs')];
   const classes = writeTinyDataset(torchRoot);
   const digest = '0123456789abcdef';
@@ -295,22 +315,30 @@ onBoth('every pruner that reads rows makes PyTorch’s masks, with every head to
   };
   cpSync(join(torchRoot, classes.name), join(torchRoot, numbers.name), { recursive: true });
   relabel(join(torchRoot, numbers.name, 'train.safetensors'), numbers.taskKind);
+  const spans = writeTinyQuestions(torchRoot);
   cpSync(torchRoot, tfjsRoot, { recursive: true });
   const backbone = join(scratch, 'bert');
   writeTinyBackbone(backbone, 'bert', VOCABULARY);
   const specs = [
     buildSpec(backbone, classes, ofClasses, PRUNE),
     buildSpec(backbone, numbers, ofNumbers, PRUNE),
+    buildSpec(backbone, spans, ofSpans, PRUNE),
   ];
   const script = join(packageRoot(), 'test/fidelity/trainer_reference.py');
   const requests = (root: string) => specs.map((spec) => ({ root, spec }));
   expect(askPython(python!, [script], requests(torchRoot))).toMatchObject([
     { failures: {} },
     { failures: {} },
+    { failures: {} },
   ]);
   const told = askTfjs(requests(tfjsRoot));
-  expect(told.map(({ failure }) => failure)).toEqual([undefined, undefined]);
-  expect(compareMasks([...ofClasses, ...ofNumbers], torchRoot, tfjsRoot)).toBe(0);
+  expect(told.map(({ failure }) => failure)).toEqual([undefined, undefined, undefined]);
+  const all = [...ofClasses, ...ofNumbers, ...ofSpans];
+  expect(compareMasks(all, torchRoot, tfjsRoot)).toBe(0);
+  const [drawn, warm] = ['snip-drawn', 'snip-warmed-up'].map((id) =>
+    [...read(tfjsRoot, id, 'masks.safetensors').values()].map(({ data }) => data),
+  );
+  expect(warm).not.toEqual(drawn);
 });
 
 /**

@@ -94,7 +94,7 @@ export const HANDLED_SETTINGS: readonly Setting[] = [
   {
     field: 'prune.scoring_head',
     enumeration: ScoringHead,
-    supported: [ScoringHead.SCORING_HEAD_PRIOR],
+    supported: [ScoringHead.SCORING_HEAD_PRIOR, ScoringHead.SCORING_HEAD_WARMED_UP],
     read: ({ prune }) => prune.scoringHead,
   },
   {

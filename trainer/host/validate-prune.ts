@@ -60,8 +60,7 @@ export function checkPrune(
   }
   if (row?.uses.includes('scoring_rows')) found.atLeastOne(`${at}.scoring_rows`, prune.scoringRows);
   if (row?.uses.includes('temperature')) found.positive(`${at}.temperature`, prune.temperature);
-  if (row?.uses.includes('scoring_rows') && prune.scoringHead)
-    checkScoringHead(found, at, prune, taskKind);
+  if (row?.uses.includes('scoring_rows')) checkScoringHead(found, at, prune, taskKind);
   found.atLeastOne(`${at}.rounds`, prune.rounds);
   if (prune.rounds > 1) {
     found.isOneOf(`${at}.schedule`, prune.schedule, PruneSchedule);
@@ -85,26 +84,41 @@ export function checkPrune(
   checkOfficialRules(found, at, trial);
 }
 
-function checkScoringHead(
+function checkScoringHead(found: Violations, at: string, prune: Prune, taskKind: TaskKind): void {
+  const { scoringHead, scoringHeadSteps: steps } = prune;
+  if (scoringHead) checkOtherHead(found, `${at}.scoring_head`, prune, taskKind);
+  const field = `${at}.scoring_head_steps`;
+  if (scoringHead === ScoringHead.SCORING_HEAD_WARMED_UP) found.atLeastOne(field, steps);
+  else {
+    const right = '0, as it is unless scoring_head is SCORING_HEAD_WARMED_UP';
+    found.require(steps === 0, field, steps, right);
+  }
+}
+
+/** Checks a head that is not as it is drawn. */
+function checkOtherHead(
   found: Violations,
-  at: string,
+  field: string,
   { scoringHead, everySteps, rules }: Prune,
   taskKind: TaskKind,
 ): void {
-  const field = `${at}.scoring_head`;
   found.isOneOf(field, scoringHead, ScoringHead);
   const name = nameIn(ScoringHead, scoringHead);
   if (everySteps > 0)
     found.add(field, `${name} is set; during training the head is the trained one`);
   if (rules === MaskRules.MASK_RULES_OFFICIAL)
     found.add(field, `${name} is set; the published code scores with the head as it is drawn`);
-  const isWithout = [
-    TaskKind.TASK_KIND_QUESTION_ANSWERING,
+  const isWarmedUp = scoringHead === ScoringHead.SCORING_HEAD_WARMED_UP;
+  const without = [
+    ...(isWarmedUp ? [] : [TaskKind.TASK_KIND_QUESTION_ANSWERING]),
     TaskKind.TASK_KIND_SUMMARIZATION,
-  ].includes(taskKind);
-  if (!isWithout) return;
+  ];
+  if (!without.includes(taskKind)) return;
+  const kinds = isWarmedUp
+    ? 'CLASSIFICATION, REGRESSION and QUESTION_ANSWERING'
+    : 'CLASSIFICATION and REGRESSION';
   const kind = nameIn(TaskKind, taskKind).replace('TASK_KIND_', '');
-  found.add(field, `${name} is set; it is for CLASSIFICATION and REGRESSION, not for ${kind}`);
+  found.add(field, `${name} is set; it is for ${kinds}, not for ${kind}`);
 }
 
 /** The pruner as in messages, for example `ER`. */

@@ -52,6 +52,7 @@ const FIELDS = [
   'prune.keeps_scoring_gradients',
   'prune.repeats',
   'prune.scoring_head',
+  'prune.scoring_head_steps',
   'train.optimizer',
   'train.accumulated_batches',
   'train.loss_parts',

@@ -4,11 +4,11 @@ import { TaskKind as Kind } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { Split } from '../host/splits';
 import type { Backbone } from './backbone';
 import { encode } from './encoder';
-import { makeViews, type Layout } from './layout';
+import { makeViews, type Layout, type Shapes } from './layout';
 import { hasBackbone } from '../host/adapter-parts';
 import { computeLoss } from './losses';
 import type { Dropout } from './module-parts';
-import { TrialModules } from './modules';
+import { headLogits, TrialModules } from './modules';
 import { packRows, type PackedRows, type Padding } from './packed-rows';
 import { Tape, Value } from './tape';
 import { tf } from './tensorflow';
@@ -36,37 +36,108 @@ interface Found {
  * vector of the layout).
  */
 export function lossAndGradient(
-  { backbone, split, taskKind, adapter, layout, labelSmoothing }: TrialParts,
+  parts: TrialParts,
   weights: Float32Array,
   rows: ArrayLike<number>,
   wanted: (name: string) => boolean,
   dropout?: Dropout,
 ): Found {
-  const found: Found = { loss: NaN, gradients: {} };
+  const { backbone, split, taskKind, adapter, layout } = parts;
+  let found!: Found;
   tf.tidy(() => {
     const tape = new Tape(true);
-    const leaves = listLeaves(layout, weights, wanted);
+    const leaves = listLeaves(layout.shapes, weights, wanted);
     const pack = packRows(split, rows, findPadding(adapter, backbone));
     const modules = new TrialModules(tape, adapter, leaves, dropout);
     const trained = hasBackbone(adapter) ? trainedBackbone(tape, backbone, leaves) : backbone;
     const logits = forward(tape, trained, pack, modules, taskKind);
-    const labels = split.labels.map((values) => pack.order.map((i) => values[rows[i]!]!));
-    const { mean, slopes } = computeLoss(
-      taskKind,
-      logits.tensor.dataSync() as Float32Array,
-      labels,
-      pack.lengths,
-      labelSmoothing,
-    );
-    found.loss = mean;
-    tape.backward(logits, tf.tensor(slopes, logits.tensor.shape));
-    for (const [name, { gradient, needsGradient, tensor }] of Object.entries(leaves)) {
-      if (needsGradient)
-        found.gradients[name] = gradient
-          ? (gradient.dataSync() as Float32Array)
-          : new Float32Array(tensor.size);
-    }
+    found = differentiate(tape, logits, leaves, parts, {
+      labels: pickLabels(split, pack, rows),
+      lengths: pack.lengths,
+    });
   });
+  return found;
+}
+
+/** What is to be learned from some rows: labels as in Split, and the tokens of each row. */
+interface Learned {
+  labels: number[][];
+  lengths: number[];
+}
+
+/** What the head reads of some rows, shortest first, and what is to be learned from them. */
+export interface HeadInputs extends Learned {
+  hidden: Float32Array;
+  /** [rows, d] or, for QUESTION_ANSWERING, [tokens, d]. */
+  shape: number[];
+}
+
+/** What the head reads of these rows, without dropout. */
+export function headInputs(
+  { backbone, split, taskKind, adapter, layout }: TrialParts,
+  weights: Float32Array,
+  rows: ArrayLike<number>,
+): HeadInputs {
+  return tf.tidy(() => {
+    const tape = new Tape(false);
+    const pack = packRows(split, rows, findPadding(adapter, backbone));
+    const leaves = listLeaves(layout.shapes, weights, () => false);
+    const modules = new TrialModules(tape, adapter, leaves);
+    const trained = hasBackbone(adapter) ? trainedBackbone(tape, backbone, leaves) : backbone;
+    const everyToken = taskKind === Kind.TASK_KIND_QUESTION_ANSWERING;
+    const { tensor } = encode(tape, trained, pack, modules, everyToken);
+    return {
+      hidden: tensor.dataSync() as Float32Array,
+      shape: tensor.shape,
+      labels: pickLabels(split, pack, rows),
+      lengths: pack.lengths,
+    } as never;
+  });
+}
+
+/**
+ * The mean loss over rows of which the head reads these inputs, without dropout, and its gradient
+ * by the `wanted` tensors of the head (a flat vector of these shapes).
+ */
+export function headLossAndGradient(
+  parts: Pick<TrialParts, 'taskKind' | 'labelSmoothing'>,
+  shapes: Shapes,
+  head: Float32Array,
+  { hidden, shape, ...learned }: HeadInputs,
+  wanted: (name: string) => boolean,
+): Found {
+  let found!: Found;
+  tf.tidy(() => {
+    const tape = new Tape(true);
+    const leaves = listLeaves(shapes, head, wanted);
+    const read = new Value(tf.tensor(hidden, shape), false);
+    found = differentiate(tape, headLogits(tape, leaves, read), leaves, parts, learned);
+  });
+  return found;
+}
+
+function pickLabels(split: Split, pack: PackedRows, rows: ArrayLike<number>): number[][] {
+  return split.labels.map((values) => pack.order.map((i) => values[rows[i]!]!));
+}
+
+/** The mean loss of these logits, and its gradient by those leaves that need one. */
+function differentiate(
+  tape: Tape,
+  logits: Value,
+  leaves: Record<string, Value>,
+  { taskKind, labelSmoothing }: Pick<TrialParts, 'taskKind' | 'labelSmoothing'>,
+  { labels, lengths }: Learned,
+): Found {
+  const values = logits.tensor.dataSync() as Float32Array;
+  const { mean, slopes } = computeLoss(taskKind, values, labels, lengths, labelSmoothing);
+  const found: Found = { loss: mean, gradients: {} };
+  tape.backward(logits, tf.tensor(slopes, logits.tensor.shape));
+  for (const [name, { gradient, needsGradient, tensor }] of Object.entries(leaves)) {
+    if (needsGradient)
+      found.gradients[name] = gradient
+        ? (gradient.dataSync() as Float32Array)
+        : new Float32Array(tensor.size);
+  }
   return found;
 }
 
@@ -82,7 +153,7 @@ export function predict(
   return tf.tidy(() => {
     const tape = new Tape(false);
     const pack = packRows(split, rows, findPadding(adapter, backbone));
-    const leaves = listLeaves(layout, weights, () => false);
+    const leaves = listLeaves(layout.shapes, weights, () => false);
     const modules = new TrialModules(tape, adapter, leaves);
     const trained = hasBackbone(adapter) ? trainedBackbone(tape, backbone, leaves) : backbone;
     const logits = forward(tape, trained, pack, modules, taskKind).tensor;
@@ -122,15 +193,12 @@ function findPadding(adapter: Adapter, backbone: Backbone): Padding | undefined 
 }
 
 function listLeaves(
-  layout: Layout,
+  shapes: Shapes,
   weights: Float32Array,
   wanted: (name: string) => boolean,
 ): Record<string, Value> {
-  const views = Object.entries(makeViews(layout.shapes, weights));
+  const views = Object.entries(makeViews(shapes, weights));
   return Object.fromEntries(
-    views.map(([name, view]) => [
-      name,
-      new Value(tf.tensor(view, layout.shapes[name]), wanted(name)),
-    ]),
+    views.map(([name, view]) => [name, new Value(tf.tensor(view, shapes[name]), wanted(name))]),
   );
 }

@@ -138,23 +138,9 @@ export class TrialModules extends ModuleParts {
     };
   }
 
-  /**
-   * Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) in a
-   * head without dense.
-   */
+  /** The head's logits, with the trial's dropout. */
   logits(hidden: Value): Value {
-    const { tape } = this;
-    let x = hidden;
-    if ('head.dense.weight' in this.tensors) {
-      const dense = linear(
-        tape,
-        this.dropped(x, 'head.dense'),
-        this.tensor('head.dense.weight'),
-        this.tensor('head.dense.bias'),
-      );
-      x = this.dropped(nonLinear(tape, dense, 'tanh'), 'head.out');
-    }
-    return linear(tape, x, this.tensor('head.out.weight'), this.tensor('head.out.bias'));
+    return headLogits(this.tape, this.tensors, hidden, (x, site) => this.dropped(x, site));
   }
 
   /** Adds what is trained for a frozen bias, if biases are trained; there is no module then. */
@@ -180,6 +166,23 @@ export class TrialModules extends ModuleParts {
     const at = `layers.${layer}.prefix`;
     return this.made[layer] ?? [this.tensor(`${at}.key`), this.tensor(`${at}.value`)];
   }
+}
+
+/**
+ * Logits [n, num_labels] of hidden states [n, d]: out(drop(tanh(dense(drop(h))))), or out(h) in a
+ * head without dense. tensors: with the head's, by name.
+ */
+export function headLogits(
+  tape: Tape,
+  tensors: Record<string, Value>,
+  hidden: Value,
+  drop: (x: Value, site: string) => Value = (x) => x,
+): Value {
+  const layer = (name: string, x: Value): Value =>
+    linear(tape, x, tensors[`${name}.weight`]!, tensors[`${name}.bias`]);
+  if (!('head.dense.weight' in tensors)) return layer('head.out', hidden);
+  const dense = layer('head.dense', drop(hidden, 'head.dense'));
+  return layer('head.out', drop(nonLinear(tape, dense, 'tanh'), 'head.out'));
 }
 
 /** A module's place: its tensors' names begin with `at`. */

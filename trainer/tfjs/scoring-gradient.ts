@@ -2,7 +2,7 @@
 import { elements } from '../../common/safetensors';
 import { Adapter, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { permutation } from '../host/random';
-import { requireLabels } from '../host/splits';
+import { requireLabels, type Split } from '../host/splits';
 import type { Layout } from './layout';
 import type { LoadedJob } from './loaded-job';
 import { lossAndGradient } from './model';
@@ -93,11 +93,11 @@ export class ScoringGradients {
     wanted: Wanted,
     isFirst: boolean,
   ): Promise<Gradients> {
-    const rows = this.rows ?? this.chooseRows(trial);
+    const rows = this.rows ?? chooseScoringRows(trial, this.loaded.split('train'), this.dataset);
     const { seed, adapter, prune, train } = trial;
     const made = [
-      ...[summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringHead],
-      ...[prune!.scoringBatch, train!.labelSmoothing],
+      ...[summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringBatch],
+      ...[prune!.scoringHead, prune!.scoringHeadSteps, train!.labelSmoothing],
     ];
     const key = JSON.stringify(made);
     const known = isFirst ? this.first.get(key) : undefined;
@@ -120,14 +120,13 @@ export class ScoringGradients {
     if (isFirst) this.first.set(key, gradient);
     return gradient;
   }
+}
 
-  /** The first rows of a permutation keyed with the seed. */
-  private chooseRows(trial: Trial): Int32Array {
-    const split = this.loaded.split('train');
-    requireLabels(split, this.dataset, 'train');
-    const rows = split.offsets.length - 1;
-    return permutation(rows, trial.seed, 'scoring rows').subarray(0, trial.prune!.scoringRows);
-  }
+/** The first rows of a permutation keyed with the seed. split: the training rows. */
+export function chooseScoringRows(trial: Trial, split: Split, dataset: Dataset): Int32Array {
+  requireLabels(split, dataset, 'train');
+  const rows = split.offsets.length - 1;
+  return permutation(rows, trial.seed, 'scoring rows').subarray(0, trial.prune!.scoringRows);
 }
 
 /**

@@ -22,7 +22,8 @@ import { mapped } from './pruners/scorer';
 import type { Masks } from './ranking';
 import { RoundScores } from './round-scores';
 import { makeRounds } from './rounds';
-import { withScoringHead } from './scoring-head';
+import type { Passes } from './scoring-gradient';
+import { countHeadRows, ScoringHeads } from './scoring-head';
 
 /** Runs a prune job. A trial that already has a mask from the same source is only reported. */
 export async function runPrune(
@@ -47,6 +48,7 @@ export async function runPrune(
 class PruneJob {
   private readonly pace: Pace;
   private readonly scores: RoundScores;
+  private readonly heads: ScoringHeads;
 
   constructor(
     private readonly loaded: LoadedJob,
@@ -55,13 +57,15 @@ class PruneJob {
     waiting: Trial[],
   ) {
     this.pace = new Pace(context, Phase.PHASE_SCORE, this.plannedRows(waiting));
-    this.scores = new RoundScores(loaded, spec.dataset!, {
+    const passes: Passes = {
       passed: async (rows) => {
         await this.pace.advance(rows, rows);
         this.pace.stopBetweenPasses();
       },
       reused: (rows) => this.pace.advance(0, rows),
-    });
+    };
+    this.scores = new RoundScores(loaded, spec.dataset!, passes);
+    this.heads = new ScoringHeads(loaded, spec.dataset!, passes);
   }
 
   async prune(trial: Trial): Promise<void> {
@@ -105,13 +109,7 @@ class PruneJob {
   ): Promise<{ masks: Masks; doubts: readonly string[] }> {
     const rounds = makeRounds(trial.prune!, trial.seed, layout.prunableShapes);
     if (isDuringTraining(trial.prune!)) return { masks: rounds.masks, doubts: [] };
-    const weights = withScoringHead(
-      trial,
-      layout,
-      this.loaded.start(trial, layout),
-      this.loaded.split('train'),
-      this.spec.dataset!,
-    );
+    const weights = await this.heads.start(trial, layout);
     for (let done = 0; !rounds.isDone; done++) {
       const before = { trial, layout, weights, masks: rounds.masks, done };
       rounds.keep((await this.scores.find(before, true)).scores);
@@ -123,11 +121,11 @@ class PruneJob {
     const rows = this.loaded.split('train').offsets.length - 1;
     return waiting
       .filter(({ prune }) => prune!.pruner !== Pruner.PRUNER_NONE && !isDuringTraining(prune!))
-      .reduce(
-        (sum, { prune }) =>
-          sum + densities(prune!).length * findScorer(prune!.pruner).plannedRows(prune!, rows),
-        0,
-      );
+      .reduce((sum, trial) => {
+        const prune = trial.prune!;
+        const ofRound = findScorer(prune.pruner).plannedRows(prune, rows);
+        return sum + countHeadRows(trial, rows) + densities(prune).length * ofRound;
+      }, 0);
   }
 }
 

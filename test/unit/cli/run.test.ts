@@ -100,6 +100,12 @@ describe('the flags of sa-orch run', () => {
     expect(parseLine('--pruner fisher --sparsity 0.8 --scoring_head prior')).toMatchObject({
       scoring_head: ['prior'],
     });
+    expect(parseLine('--pruner snip --sparsity 0.8 --scoring-head warm_up:50')).toMatchObject({
+      scoring_head: [{ warm_up: 50 }],
+    });
+    expect(() => parseLine('--pruner snip --sparsity 0.8 --scoring-head warm_up:0')).toThrow(
+      '--scoring-head: 0 is not allowed; must be a whole number from 1 to',
+    );
     expect(() => parseLine('--pruner mag --sparsity 0.8 --scoring-head prior')).toThrow(
       '--scoring-head: {"head":"prior"} is not allowed; must be left out if no pruner is snip',
     );

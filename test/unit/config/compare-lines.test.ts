@@ -32,7 +32,29 @@ describe('a wrong sweep file', () => {
     [
       'a scoring head at zero, by which no gradient reaches the adapter',
       'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, scoring: {head: zero}}]',
-      '2: compare[0].scoring.head: "zero" is not allowed; must be one of published, prior',
+      '2: compare[0].scoring.head: "zero" is not allowed; must be one of published, prior; or ' +
+        '{warm_up: 50}, a number of steps',
+    ],
+    [
+      'a scoring head that is warmed up for no step',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, scoring: {head: {warm_up: 0}}}]',
+      '2: compare[0].scoring.head.warm_up: 0 is not allowed; must be a whole number from 1 to',
+    ],
+    [
+      'a scoring head with a key that is not one',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, scoring: {head: [prior, {warm_up: 9, ' +
+        'rows: 8}]}}]',
+      '2: compare[0].scoring.head[1].rows is not a key here (allowed: warm_up)',
+    ],
+    [
+      'steps of a warm-up without its key',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, scoring: {head: 50}}]',
+      '2: compare[0].scoring.head: 50 is not allowed; must be one of published, prior; or {warm_up',
+    ],
+    [
+      'a scoring head that is warmed up, which nothing uses',
+      'tasks: rte\ncompare: [{pruner: rand, sparsity: 0.4, scoring: {head: {warm_up: 50}}}]',
+      'is not allowed; must be left out if no pruner is snip',
     ],
     [
       'a scoring head for masks made during training',

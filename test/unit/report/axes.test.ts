@@ -125,11 +125,16 @@ test('other kinds of adapters are compared with the first line, which is named',
 test('results tell with which head weights were scored, where that differs', () => {
   const plan = buildPlan({
     seeds: [1],
-    compare: [{ pruner: 'snip', sparsity: 0.8, scoring: { head: ['published', 'prior'] } }],
+    compare: [
+      {
+        ...{ pruner: 'snip', sparsity: 0.8 },
+        scoring: { head: ['published', 'prior', { warm_up: 50 }] },
+      },
+    ],
   });
   const results = plan.trials.map((trial) => buildResult(plan, trial, { accuracy: 1, f1: 1 }));
   const heads = reportResults(plan, results).map(({ settings }) => settings.scoring_head);
-  expect(heads.toSorted()).toEqual(['prior', 'published']);
+  expect(heads.toSorted()).toEqual(['prior', 'published', 'warmed up 50']);
 });
 
 test('the metric is drawn against each compared axis, a line for each kind of row', async () => {

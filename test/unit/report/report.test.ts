@@ -413,10 +413,15 @@ describe('a report', () => {
   test('tells rows apart by the head that their weights were scored with', () => {
     const compare = [
       { pruner: 'snip', sparsity: 0.5, scoring: { head: ['published', 'prior'] } },
-      { pruner: 'fisher', sparsity: 0.5, scoring: { head: 'prior' } },
+      { pruner: 'fisher', sparsity: 0.5, scoring: { head: ['prior', { warm_up: 50 }] } },
     ];
     const rows = summarize(buildPlan({ compare }), [], {}).tasks[0]!.rows.map(({ label }) => label);
-    expect(rows).toEqual(['snip', 'snip (scoring head prior)', 'fisher (scoring head prior)']);
+    expect(rows).toEqual([
+      'snip',
+      'snip (scoring head prior)',
+      'fisher (scoring head prior)',
+      'fisher (scoring head warmed up 50)',
+    ]);
   });
 
   test('names how a mask is made if unusual, and compares rounds of masks made alike', () => {

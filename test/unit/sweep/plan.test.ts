@@ -97,7 +97,7 @@ describe('planSweep', () => {
   });
 
   test('the head that weights are scored with tells trials apart; published is absent', () => {
-    const line = { sparsity: 0.4, scoring: { head: ['published', 'prior'] } };
+    const line = { sparsity: 0.4, scoring: { head: ['published', 'prior', { warm_up: 50 }] } };
     const compare = [
       { pruner: ['rand', 'fisher'], ...line },
       { pruner: ['fisher', 'skeleton'], sparsity: 0.4 },
@@ -108,14 +108,15 @@ describe('planSweep', () => {
       prune({ pruner: 'rand', sparsity: 0.4 }),
       prune({ pruner: 'fisher', ...scored }),
       prune({ pruner: 'fisher', ...scored, scoring_head: 'prior' }),
+      prune({ pruner: 'fisher', ...scored, scoring_head: 'warm_up', scoring_head_steps: 50 }),
       prune({ pruner: 'skeleton', ...scored }),
     ]);
     expect(trials[1]!.prune).not.toHaveProperty('scoring_head');
   });
 
-  test('a prior is refused where labels have none', () => {
-    const compare = [{ pruner: 'snip', sparsity: 0.4, scoring: { head: 'prior' } }];
-    const refuse = (kind: string) => {
+  test('a prior is refused where labels have none, and a warm-up where there is no head', () => {
+    const planFor = (kind: string, head: unknown) => {
+      const compare = [{ pruner: 'snip', sparsity: 0.4, scoring: { head } }];
       const config = sweepConfigFrom('other', { ...SETTINGS, compare, tasks: ['mrpc'] });
       const datasets = [{ ...dataset('mrpc', { train: 3668 }), kind }];
       return () =>
@@ -127,11 +128,16 @@ describe('planSweep', () => {
           profileReason: null,
         });
     };
-    expect(refuse('question_answering')).toThrow(
+    expect(planFor('question_answering', 'prior')).toThrow(
       'compare[0].scoring: head prior is not allowed for task mrpc: ' +
         'the spans of answers have no prior; must be published or left out',
     );
-    expect(refuse('summarization')).toThrow('summaries have no head');
+    expect(planFor('summarization', 'prior')).toThrow('summaries have no head');
+    expect(planFor('question_answering', { warm_up: 50 })).not.toThrow();
+    expect(planFor('summarization', { warm_up: 50 })).toThrow(
+      'compare[0].scoring: head warm_up is not allowed for task mrpc: ' +
+        'summaries have no head; must be published or left out',
+    );
   });
 
   test('what a pruner does not use is neutral, and what it uses has its default', () => {

@@ -71,6 +71,19 @@ describe('a plan against the capabilities of a trainer', () => {
     ]);
   });
 
+  test('needs each later field, of which an older trainer knows only some', () => {
+    const warmedUp = { scoring_head: 'warm_up', scoring_head_steps: 50 } as const;
+    const plan = tinyPlan([
+      plannedTrial('t1', { prune: prune({ pruner: 'snip', sparsity: 0.5, ...warmedUp }) }),
+    ]);
+    const fields = ['prune.scoring_head'];
+    expect(checkPlan(plan, capabilities({ fields }))).toEqual([
+      'the trainer does not handle prune.scoring_head_steps',
+    ]);
+    const all = [...fields, 'prune.scoring_head_steps'];
+    expect(checkPlan(plan, capabilities({ fields: all }))).toEqual([]);
+  });
+
   test.each([
     ['tf32', [Precision.PRECISION_FLOAT32], ["precision tf32 is not among the trainer's: float32"]],
     [

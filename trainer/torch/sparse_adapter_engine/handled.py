@@ -58,6 +58,7 @@ FIELDS = (
     "prune.keeps_scoring_gradients",
     "prune.repeats",
     "prune.scoring_head",
+    "prune.scoring_head_steps",
     "train.optimizer",
     "train.accumulated_batches",
     "train.loss_parts",
@@ -119,7 +120,10 @@ SETTINGS: dict[tuple[str, str], tuple[EnumTypeWrapper, tuple[int, ...]]] = {
             job_pb2.MASK_CONTROL_SHUFFLED,
         ),
     ),
-    ("prune", "scoring_head"): (job_pb2.ScoringHead, (job_pb2.SCORING_HEAD_PRIOR,)),
+    ("prune", "scoring_head"): (
+        job_pb2.ScoringHead,
+        (job_pb2.SCORING_HEAD_PRIOR, job_pb2.SCORING_HEAD_WARMED_UP),
+    ),
     ("train", "schedule"): (
         job_pb2.LearningRateSchedule,
         (

@@ -289,16 +289,16 @@ def test_weights_are_scored_with_the_heads_bias_at_the_prior_of_all_labels(
     one.prune.scoring_head = job_pb2.SCORING_HEAD_PRIOR
     shapes = layout(one.adapter, tiny, len(prior)).shapes
     drawn = initialize(one, shapes, tiny.pooler)
-    weights = with_scoring_head(one, drawn, task)
+    (start,) = group_starts(
+        [(one, Pruning(one.prune, 1, layout(one.adapter, tiny, len(prior)).prunable_shapes))],
+        task,
+        lambda _: drawn,
+    )
+    start.weights = weights = with_scoring_head(start, task, lambda _: None)
     assert {name for name in drawn if not torch.equal(drawn[name], weights[name])} == {
         "head.out.bias"
     }
     assert weights["head.out.bias"].tolist() == pytest.approx(prior, rel=1e-6)
-    (start,) = group_starts(
-        [(one, Pruning(one.prune, 1, layout(one.adapter, tiny, len(prior)).prunable_shapes))],
-        task,
-        lambda each: with_scoring_head(each, drawn, task),
-    )
     (found,) = score_starts(tiny, split, [start], task_kind)
     plain = Plain(tiny, split, start, task_kind, temperature=1)
     raw = (plain.weights * plain.gradient()).abs()
@@ -332,12 +332,19 @@ def test_training_starts_from_the_head_as_it_is_drawn(tiny_roberta: Path, tmp_pa
 
 
 def test_a_mask_is_made_anew_where_other_labels_or_another_head_are_scored() -> None:
+    prior, warmed_up = job_pb2.SCORING_HEAD_PRIOR, job_pb2.SCORING_HEAD_WARMED_UP
     sources = set()
-    for smoothing, head in ((0.0, 0), (0.1, 0), (0.0, job_pb2.SCORING_HEAD_PRIOR)):
-        one = gradient_trial("t", "snip", scoring_head=head)
+    for smoothing, head, steps in (
+        (0.0, 0, 0),
+        (0.1, 0, 0),
+        (0.0, prior, 0),
+        (0.0, warmed_up, 5),
+        (0.0, warmed_up, 6),
+    ):
+        one = gradient_trial("t", "snip", scoring_head=head, scoring_head_steps=steps)
         one.train.label_smoothing = smoothing
         sources.add(mask_source(spec("", [one]), one))
-    assert len(sources) == 3
+    assert len(sources) == 5
 
 
 def test_gradient_scores_are_the_same_with_attention_of_rows_of_variable_length(
@@ -440,6 +447,7 @@ def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> N
     split = Split("train", labels, labels, torch.arange(65), labels)
     linear, exponential = job_pb2.PRUNE_SCHEDULE_LINEAR, job_pb2.PRUNE_SCHEDULE_EXPONENTIAL
     inverted, official = job_pb2.MASK_CONTROL_INVERTED, {"rules": job_pb2.MASK_RULES_OFFICIAL}
+    warmed_up = {"scoring_head": job_pb2.SCORING_HEAD_WARMED_UP, "scoring_head_steps": 5}
     trials = [
         gradient_trial("a1", "snip", rounds=1),
         gradient_trial("a2", "snip", rounds=1, sparsity=0.8, scope=job_pb2.PRUNE_SCOPE_LOCAL),
@@ -453,6 +461,9 @@ def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> N
             temperature=9,
         ),
         gradient_trial("a4", "snip", rounds=1, scoring_head=job_pb2.SCORING_HEAD_PRIOR),
+        gradient_trial("a5", "snip", rounds=1, **warmed_up),
+        gradient_trial("a6", "snip", rounds=1, sparsity=0.8, **warmed_up),
+        gradient_trial("a7", "snip", rounds=1, **warmed_up | {"scoring_head_steps": 6}),
         gradient_trial("b", "snip", rounds=1, seed=2),
         gradient_trial("c", "snip", rounds=1, rows=9),
         gradient_trial("d1", "snip", rounds=3, schedule=linear),
@@ -471,6 +482,8 @@ def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> N
         gradient_trial("k", "snip", rounds=3, schedule=linear, **official),
         gradient_trial("l", "snip", rounds=3, schedule=linear, control=inverted, **official),
     ]
+    # Whose head is trained as the contract says, not as the trial.
+    trials[5].train.learning_rate *= 2
     pairs = [
         (one, Pruning(one.prune, one.seed, {"a.down.weight": (8, 8), "a.up.weight": (8, 8)}))
         for one in trials
@@ -481,6 +494,8 @@ def test_trials_share_scores_where_they_follow_from_the_same(tiny: Encoder) -> N
         *(
             ["a1", "a2", "a3", "i1"],
             ["a4"],
+            ["a5", "a6"],
+            ["a7"],
             ["b"],
             ["c"],
             ["d1", "d2"],

@@ -102,6 +102,7 @@ def _shared(prune: job_pb2.Prune, rows: int) -> bytes:
         scoring_batch=prune.scoring_batch,
         rules=prune.rules,
         scoring_head=prune.scoring_head,
+        scoring_head_steps=prune.scoring_head_steps,
     )
     if find_pruner(prune).has_temperature:
         shared.temperature = prune.temperature

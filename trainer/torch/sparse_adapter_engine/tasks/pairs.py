@@ -62,6 +62,10 @@ class PairTask:
             self.backbone.logits(part.pack, part.modules, twice_differentiable) for part in parts
         ]
 
+    def head_inputs(self, parts: Sequence[Part[PaddedPairs]]) -> list[Tensor]:
+        """See Task."""
+        raise NotImplementedError("a request for the head of an encoder–decoder is refused")
+
     def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
         """See Task."""
         return pair_form(adapter)

@@ -10,7 +10,7 @@ from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
 from sparse_adapter_engine.backbones.encoder.encoder import Encoder
-from sparse_adapter_engine.backbones.encoder.forward import forward, needs_masks
+from sparse_adapter_engine.backbones.encoder.forward import forward, head_inputs, needs_masks
 from sparse_adapter_engine.data.rows import (
     CLASSIFICATION,
     QUESTION_ANSWERING,
@@ -87,6 +87,10 @@ class RowTask:
     ) -> list[Tensor]:
         """See Task."""
         return forward(self.backbone, parts, self.kind, twice_differentiable, self.how.attention)
+
+    def head_inputs(self, parts: Sequence[Part[PackedRows]]) -> list[Tensor]:
+        """See Task."""
+        return head_inputs(self.backbone, parts, self.kind, attention=self.how.attention)
 
     def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
         """See Task: a pass takes stacks of several forms."""

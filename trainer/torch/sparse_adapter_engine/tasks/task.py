@@ -76,6 +76,9 @@ class Task(Protocol):
         """Each part's logits, as `loss` of losses.py takes them. twice_differentiable: in
         operations whose gradient has a gradient, slower."""
 
+    def head_inputs(self, parts: Sequence[AnyPart]) -> list[Tensor]:
+        """What each part's head makes its logits of, float32. Only of tasks with a head."""
+
     def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
         """A key that is equal for adapters that may share a stacked pass."""
 

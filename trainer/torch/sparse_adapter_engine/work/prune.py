@@ -22,7 +22,7 @@ from sparse_adapter_engine.masks.scoring import (
     score,
     score_without_rows,
 )
-from sparse_adapter_engine.masks.scoring_head import with_scoring_head
+from sparse_adapter_engine.masks.scoring_head import head_rows, with_scoring_head
 from sparse_adapter_engine.modules.layout import Layout
 from sparse_adapter_engine.progress import Pace
 from sparse_adapter_engine.pruners import find_pruner
@@ -63,7 +63,9 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
         if find_pruner(trial.prune).flows_through_modules and not is_during_training(trial.prune)
     ]
     rounds = sum(len(densities(trial.prune)) for trial in flowing)
-    rows = sum(start.scored_rows * len(densities(start.trial.prune)) for start in starts)
+    rows = sum(
+        head_rows(start) + start.scored_rows * len(densities(start.trial.prune)) for start in starts
+    )
     pace = Pace(reporter, event_pb2.PHASE_SCORE, total=rows + rounds)
     for trial in without_rows:
         with _failing_alone(trial.trial_id, reporter):
@@ -74,6 +76,8 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
         pace.advance(rows, rows)
         pace.stop_between_passes()
 
+    for start in starts:
+        start.weights = with_scoring_head(start, loaded.task("train"), passed)
     trials = {trial.trial_id: trial for trial in by_gradient}
     while starts:
         found = score(loaded.task("train"), starts, passed)
@@ -124,10 +128,7 @@ def _starts(loaded: Loaded, trials: list[job_pb2.Trial], reporter: Reporter) -> 
             prunings.append(
                 (trial, Pruning(trial.prune, trial.seed, loaded.layout(trial).prunable_shapes))
             )
-    task = loaded.task("train")
-    return group_starts(
-        prunings, task, lambda trial: with_scoring_head(trial, loaded.start(trial)[1], task)
-    )
+    return group_starts(prunings, loaded.task("train"), lambda trial: loaded.start(trial)[1])
 
 
 def _masks_without_rows(

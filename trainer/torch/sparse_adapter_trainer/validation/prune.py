@@ -60,7 +60,7 @@ def check_prune(at: str, trial: job_pb2.Trial, task_kind: int) -> Found:
         yield from check_at_least_one(f"{at}.scoring_rows", prune.scoring_rows)
     if pruner.has_temperature:
         yield from check_positive(f"{at}.temperature", prune.temperature)
-    if pruner.reads_rows and prune.scoring_head:
+    if pruner.reads_rows:
         yield from _check_scoring_head(at, prune, task_kind)
     yield from check_at_least_one(f"{at}.rounds", prune.rounds)
     if prune.rounds > 1:
@@ -91,16 +91,31 @@ def check_prune(at: str, trial: job_pb2.Trial, task_kind: int) -> Found:
 
 
 def _check_scoring_head(at: str, prune: job_pb2.Prune, task_kind: int) -> Found:
-    field = f"{at}.scoring_head"
-    yield from check_enum(field, prune.scoring_head, job_pb2.ScoringHead)
-    name = write_name(job_pb2.ScoringHead, prune.scoring_head)
-    if prune.every_steps:
-        yield field, f"{name} is set; during training the head is the trained one"
-    if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
-        yield field, f"{name} is set; the published code scores with the head as it is drawn"
-    if task_kind in (job_pb2.TASK_KIND_QUESTION_ANSWERING, job_pb2.TASK_KIND_SUMMARIZATION):
-        kind = write_name(job_pb2.TaskKind, task_kind).removeprefix("TASK_KIND_")
-        yield field, f"{name} is set; it is for CLASSIFICATION and REGRESSION, not for {kind}"
+    field, head = f"{at}.scoring_head", prune.scoring_head
+    is_warmed_up = head == job_pb2.SCORING_HEAD_WARMED_UP
+    if head:
+        yield from check_enum(field, head, job_pb2.ScoringHead)
+        name = write_name(job_pb2.ScoringHead, head)
+        if prune.every_steps:
+            yield field, f"{name} is set; during training the head is the trained one"
+        if prune.rules == job_pb2.MASK_RULES_OFFICIAL:
+            yield field, f"{name} is set; the published code scores with the head as it is drawn"
+        kinds = "CLASSIFICATION and REGRESSION"
+        without = [job_pb2.TASK_KIND_QUESTION_ANSWERING, job_pb2.TASK_KIND_SUMMARIZATION]
+        if is_warmed_up:
+            kinds = "CLASSIFICATION, REGRESSION and QUESTION_ANSWERING"
+            without.remove(job_pb2.TASK_KIND_QUESTION_ANSWERING)
+        if task_kind in without:
+            kind = write_name(job_pb2.TaskKind, task_kind).removeprefix("TASK_KIND_")
+            yield field, f"{name} is set; it is for {kinds}, not for {kind}"
+    if is_warmed_up:
+        yield from check_at_least_one(f"{field}_steps", prune.scoring_head_steps)
+    elif prune.scoring_head_steps:
+        yield (
+            f"{field}_steps",
+            f"{prune.scoring_head_steps} is not 0, as it is unless scoring_head is "
+            "SCORING_HEAD_WARMED_UP",
+        )
 
 
 def _check_groups(at: str, prune: job_pb2.Prune) -> Found:

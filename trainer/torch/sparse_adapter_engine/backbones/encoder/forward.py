@@ -28,30 +28,43 @@ def forward(
     attention: Attend | None = None,
 ) -> list[Tensor]:
     """Each part's logits in the order of its pack: [rows, num_labels], or [own tokens, 2] for
-    QUESTION_ANSWERING.
+    QUESTION_ANSWERING. See `head_inputs`."""
+    inputs = head_inputs(backbone, parts, task_kind, twice_differentiable, attention)
+    return [part.modules.logits(hidden) for part, hidden in zip(parts, inputs, strict=True)]
+
+
+def head_inputs(
+    backbone: Encoder,
+    parts: Sequence[Part[PackedRows]],
+    task_kind: int,
+    twice_differentiable: bool = False,
+    attention: Attend | None = None,
+) -> list[Tensor]:
+    """What each part's head reads, float32 in the order of its pack: [rows, d], or [own tokens, d]
+    for QUESTION_ANSWERING.
 
     twice_differentiable: see `encode`. attention: for rows of variable length, if the device (a
     GPU) has one: then parts run one by one. None: they share passes.
     """
     if attention is not None and not twice_differentiable:
-        return [_forward_alone(backbone, part, task_kind, attention) for part in parts]
+        return [_inputs_alone(backbone, part, task_kind, attention) for part in parts]
     packs = [part.pack for part in parts]
     modules = [_in_type(backbone, part.modules) for part in parts]
     trained, rows = _trained(backbone, modules), PackedTrials(packs)
-    return _logits(trained, rows, packs, modules, task_kind, twice_differentiable)
+    return _inputs(trained, rows, packs, modules, task_kind, twice_differentiable)
 
 
-def _forward_alone(
+def _inputs_alone(
     backbone: Encoder, part: Part[PackedRows], task_kind: int, attention: Attend
 ) -> Tensor:
-    """The logits of one part; by PackedTrials if the trial drops attention probabilities."""
+    """Those of one part; by PackedTrials if the trial drops attention probabilities."""
     pack, modules = part.pack, _in_type(backbone, part.modules)
     rows: Rows = PackedTrials([pack])
     # A device's attention for rows of variable length has neither.
     if modules.attention_dropout(0) is None and not needs_masks(pack, modules):
         rows = alone(pack, modules.adapter, attention, backbone.device)
-    (logits,) = _logits(_trained(backbone, [modules]), rows, [pack], [modules], task_kind, False)
-    return logits
+    (hidden,) = _inputs(_trained(backbone, [modules]), rows, [pack], [modules], task_kind, False)
+    return hidden
 
 
 def needs_masks(pack: PackedRows, modules: TrialModules) -> bool:
@@ -60,7 +73,7 @@ def needs_masks(pack: PackedRows, modules: TrialModules) -> bool:
     return pack.padding is not None or "concatenated" in modules.sites
 
 
-def _logits(
+def _inputs(
     backbone: Encoder,
     rows: Rows,
     packs: Sequence[PackedRows],
@@ -79,7 +92,7 @@ def _logits(
         ]
     else:
         hidden = [h[: pack.rows] for pack, h in zip(packs, hidden, strict=True)]
-    return [own.logits(h.float()) for own, h in zip(modules, hidden, strict=True)]
+    return [h.float() for h in hidden]
 
 
 def _trained(backbone: Encoder, modules: Sequence[TrialModules]) -> Encoder:
