@@ -15,6 +15,7 @@ import {
 } from '../host/trial-files';
 import type { LoadedJob } from './loaded-job';
 import { densities } from './densities';
+import type { GradientStore } from './gradient-store';
 import type { Layout } from './layout';
 import { reportMasks, warnOfDoubts } from './mask-report';
 import { findScorer } from './pruners';
@@ -22,16 +23,21 @@ import { mapped } from './pruners/scorer';
 import type { Masks } from './ranking';
 import { RoundScores } from './round-scores';
 import { makeRounds } from './rounds';
+import type { Passes } from './scoring-gradient';
 import { withScoringHead } from './scoring-head';
 
-/** Runs a prune job. A trial that already has a mask from the same source is only reported. */
+/**
+ * Runs a prune job. A trial that already has a mask from the same source is only reported. known:
+ * gradients from earlier jobs with this backbone; this one adds its own.
+ */
 export async function runPrune(
   loaded: LoadedJob,
   spec: JobSpec,
   context: JobContext,
+  known: GradientStore,
 ): Promise<void> {
   const waiting = spec.trials.filter((trial) => !hasMasks(context.root, spec, trial));
-  const job = new PruneJob(loaded, spec, context, waiting);
+  const job = new PruneJob(loaded, spec, context, waiting, known);
   for (const trial of spec.trials) {
     try {
       if (waiting.includes(trial)) await job.prune(trial);
@@ -53,15 +59,18 @@ class PruneJob {
     private readonly spec: JobSpec,
     private readonly context: JobContext,
     waiting: Trial[],
+    known: GradientStore,
   ) {
     this.pace = new Pace(context, Phase.PHASE_SCORE, this.plannedRows(waiting));
-    this.scores = new RoundScores(loaded, spec.dataset!, {
+    const passes: Passes = {
       passed: async (rows) => {
         await this.pace.advance(rows, rows);
         this.pace.stopBetweenPasses();
       },
-      reused: (rows) => this.pace.advance(0, rows),
-    });
+      reused: (rows, wasEarlier) =>
+        wasEarlier ? this.pace.resume(rows) : this.pace.advance(0, rows),
+    };
+    this.scores = new RoundScores(loaded, spec.dataset!, passes, undefined, known);
   }
 
   async prune(trial: Trial): Promise<void> {
