@@ -62,6 +62,9 @@ class PairTask:
             self.backbone.logits(part.pack, part.modules, twice_differentiable) for part in parts
         ]
 
+    def head_task(self) -> None:
+        """See Task: there is no head."""
+
     def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
         """See Task."""
         return pair_form(adapter)
