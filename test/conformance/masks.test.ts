@@ -1,5 +1,6 @@
 /** What masks remove together, by whose rules, and when. */
 import { join } from 'node:path';
+import { Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import {
   AdapterInit,
   MaskRules,
@@ -81,6 +82,33 @@ describeStartedTrainer('the masks of a trainer', (here) => {
         }
       }
       expect(units).toBe((LAYERS * (WIDTHS.attentionBottleneck + WIDTHS.ffnBottleneck)) / 2);
+    },
+  );
+
+  const nested = [0.3, 0.6, 0.9].map((sparsity) =>
+    pruned(`nested-${sparsity * 10}`, { sparsity, pruner: Pruner.PRUNER_SNIP }),
+  );
+  testOf(
+    nested,
+    'of later jobs that ask for more sparsity are within those of earlier ones, as all have the ' +
+      'same scores',
+    async () => {
+      for (const each of nested) {
+        const told = await events(
+          here.client,
+          await submit(here.client, job(here.dataset, [each], PRUNE)),
+        );
+        expect(results(told).get(each.trialId)!.failure).toBeUndefined();
+        const scored = told.flatMap(({ kind }) =>
+          kind?.$case === 'progress' && kind.value.phase === Phase.PHASE_SCORE ? [kind.value] : [],
+        );
+        const { done, total, resumed } = scored.at(-1)!;
+        expect(done).toBe(total);
+        expect(resumed).toBeLessThanOrEqual(done);
+      }
+      const [most, , least] = nested.map(({ trialId }) => readMasks(trialId));
+      for (const [name, { kept }] of least!)
+        expect(kept.every((value, i) => value <= most!.get(name)!.kept[i]!)).toBe(true);
     },
   );
 

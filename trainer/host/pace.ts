@@ -21,10 +21,10 @@ export class Pace {
     private readonly total: number,
   ) {}
 
-  /** Call it for steps of training that are on disk already. Throws Aborted as `advance` does. */
-  async resume(steps: number): Promise<void> {
-    this.resumed += steps;
-    await this.advance(0, steps);
+  /** Call it for units that an earlier run has done. Throws Aborted as `advance` does. */
+  async resume(units: number): Promise<void> {
+    this.resumed += units;
+    await this.advance(0, units);
   }
 
   /**

@@ -320,7 +320,8 @@ class TrialRun {
     await this.checkpoint(model, position);
     const message =
       `the time limit of ${Number(maxSeconds.toPrecision(12))} s was reached ` +
-      `at step ${position.step} of ${this.train.totalSteps}; with a higher limit it continues there`;
+      `at step ${position.step} of ${this.train.totalSteps}; ` +
+      'with a higher limit it continues there';
     throw new EngineFailure(FailureReason.FAILURE_REASON_TIME_LIMIT, message);
   }
 

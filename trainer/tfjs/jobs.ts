@@ -7,6 +7,7 @@ import type { JobSpec } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import type { JobContext } from '../host/engine';
 import { readSplit, type Split } from '../host/splits';
 import { disposeBackbone, loadBackbone, type Backbone } from './backbone';
+import { ScoringStore } from './scoring-store';
 import { LoadedJob } from './loaded-job';
 import { ATTENTION_FORMS, FFN_FORMS } from './modules';
 import { runPredict } from './work-predict';
@@ -24,11 +25,13 @@ export { isOnGpu, libraryVersion, tf } from './tensorflow';
 export class Jobs {
   private backbone: { key: string; value: Backbone } | undefined;
   private splits = new Map<string, Split>();
+  /** Of this backbone's adapters. */
+  private readonly scoring = new ScoringStore();
 
   async run(spec: JobSpec, context: JobContext): Promise<void> {
     const loaded = await this.load(spec, context);
     const work = spec.work!;
-    if (work.$case === 'prune') return runPrune(loaded, spec, context);
+    if (work.$case === 'prune') return runPrune(loaded, spec, context, this.scoring);
     if (work.$case === 'train') return runTrain(loaded, spec, work.value, context);
     return runPredict(loaded, spec, work.value, context);
   }
@@ -52,6 +55,7 @@ export class Jobs {
       // Freed first, because two large backbones may not fit.
       if (this.backbone) disposeBackbone(this.backbone.value);
       this.backbone = undefined;
+      this.scoring.clear();
       this.backbone = { key, value: loadBackbone(path) };
     }
     const backbone = this.backbone.value;

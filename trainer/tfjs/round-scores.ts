@@ -1,6 +1,7 @@
 /** Scores of a round of pruning, at initialization or during training. */
 import { MaskRules, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { readOwnTensors } from './backbone-files';
+import type { ScoringStore } from './scoring-store';
 import { makeViews, type Layout } from './layout';
 import type { LoadedJob } from './loaded-job';
 import { listFrozenScored } from './official-rules';
@@ -28,14 +29,18 @@ export interface FoundScores {
 export class RoundScores {
   private readonly gradients: ScoringGradients;
 
-  /** passes: told of every pass over rows; rows: those to score on, if not the trial's own. */
+  /**
+   * passes: told of every pass over rows; rows: those to score on, if not the trial's own; first:
+   * gradients of first rounds from earlier jobs with this backbone.
+   */
   constructor(
     private readonly loaded: LoadedJob,
     dataset: Dataset,
     private readonly passes: Passes,
     rows?: Int32Array,
+    first?: ScoringStore,
   ) {
-    this.gradients = new ScoringGradients(loaded, dataset, passes, rows);
+    this.gradients = new ScoringGradients(loaded, dataset, passes, rows, first);
   }
 
   /** isAtStart: whether other trials may have the same first round. */

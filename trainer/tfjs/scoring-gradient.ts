@@ -1,8 +1,9 @@
 /** Gradients for pruners' scores: of the loss of a trial's scoring rows, and of each row's. */
 import { elements } from '../../common/safetensors';
-import { Adapter, type Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import { Adapter, Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { permutation } from '../host/random';
 import { requireLabels, type Split } from '../host/splits';
+import { ScoringStore, type Tensors } from './scoring-store';
 import type { Layout } from './layout';
 import type { LoadedJob } from './loaded-job';
 import { lossAndGradient } from './model';
@@ -11,14 +12,16 @@ import { lossAndGradient } from './model';
 const ROWS = 32;
 
 type Wanted = (name: string) => boolean;
-type Gradients = Record<string, Float32Array>;
 
 /** Who is told of passes over scoring rows. */
 export interface Passes {
   /** Awaited after each; if it throws, scoring ends. */
   passed(this: void, rows: number): Promise<void>;
-  /** Likewise, where another trial's pass counts for so many rows. */
-  reused(this: void, rows: number): Promise<void>;
+  /**
+   * Likewise, where a pass counts for so many rows that another trial has made, of this job or of
+   * an earlier one.
+   */
+  reused(this: void, rows: number, wasEarlier: boolean): Promise<void>;
 }
 
 /** How passes over the scoring rows are summed. */
@@ -47,17 +50,19 @@ const SQUARES: Summing = {
 };
 
 export class ScoringGradients {
-  /**
-   * Sums of first rounds, by everything that they depend on; trials that differ only in what
-   * follows share them.
-   */
-  private readonly first = new Map<string, Gradients>();
+  /** What this job has added to `first`. */
+  private readonly own = new Set<string>();
 
+  /**
+   * first: sums of first rounds, by everything that they depend on beside the backbone; trials that
+   * differ only in what follows share them. Those on given rows are for this object alone.
+   */
   constructor(
     private readonly loaded: LoadedJob,
     private readonly dataset: Dataset,
     private readonly passes: Passes,
     private readonly rows?: Int32Array,
+    private readonly first = new ScoringStore(),
   ) {}
 
   /**
@@ -70,7 +75,7 @@ export class ScoringGradients {
     weights: Float32Array,
     wanted: Wanted,
     isFirst: boolean,
-  ): Promise<Gradients> {
+  ): Promise<Tensors> {
     return this.sum(MEAN, trial, layout, weights, wanted, isFirst);
   }
 
@@ -81,7 +86,7 @@ export class ScoringGradients {
     weights: Float32Array,
     wanted: Wanted,
     isFirst: boolean,
-  ): Promise<Gradients> {
+  ): Promise<Tensors> {
     return this.sum(SQUARES, trial, layout, weights, wanted, isFirst);
   }
 
@@ -92,17 +97,18 @@ export class ScoringGradients {
     weights: Float32Array,
     wanted: Wanted,
     isFirst: boolean,
-  ): Promise<Gradients> {
+  ): Promise<Tensors> {
     const rows = this.rows ?? chooseScoringRows(trial, this.loaded.split('train'), this.dataset);
     const { seed, adapter, prune, train } = trial;
     const made = [
       ...[summing.name, seed, Adapter.toJSON(adapter!), rows.length, prune!.scoringBatch],
       ...[prune!.scoringHead, prune!.scoringHeadSteps, train!.labelSmoothing],
+      Dataset.toJSON(this.dataset),
     ];
     const key = JSON.stringify(made);
-    const known = isFirst ? this.first.get(key) : undefined;
+    const known = isFirst ? this.first.find(key) : undefined;
     if (known) {
-      await this.passes.reused(rows.length);
+      await this.passes.reused(rows.length, !this.own.has(key));
       return known;
     }
     const parts = this.loaded.parts(trial, layout, 'train');
@@ -117,7 +123,10 @@ export class ScoringGradients {
     const gradient = Object.fromEntries(
       sums.map(([name, sum]) => [name, Float32Array.from(sum)] as const),
     );
-    if (isFirst) this.first.set(key, gradient);
+    if (isFirst) {
+      this.first.put(key, gradient);
+      this.own.add(key);
+    }
     return gradient;
   }
 }

@@ -1,11 +1,11 @@
 /** The head that weights are scored with: ScoringHead of job.proto. */
 import {
   Adapter,
+  Dataset,
   LearningRateSchedule,
   ScoringHead,
   TaskKind,
   Train,
-  type Dataset,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { PRUNERS } from '../../common/vocabulary/pruners';
@@ -16,6 +16,7 @@ import type { LoadedJob } from './loaded-job';
 import { headInputs, headLossAndGradient, type HeadInputs } from './model';
 import { AdamW } from './optimizer';
 import { chooseScoringRows, type Passes } from './scoring-gradient';
+import type { ScoringStore, Tensors } from './scoring-store';
 
 /** What the contract says of the steps of WARMED_UP. */
 const BATCH = 32;
@@ -34,13 +35,15 @@ export function countHeadRows({ prune }: Trial, rows: number): number {
 }
 
 export class ScoringHeads {
-  /** The tensors of heads that are warmed up, by everything that they depend on. */
-  private readonly warmedUp = new Map<string, Record<string, Float32Array>>();
+  /** What this job has added to `known`. */
+  private readonly own = new Set<string>();
 
+  /** known: warmed-up heads, by everything that they depend on beside the backbone. */
   constructor(
     private readonly loaded: LoadedJob,
     private readonly dataset: Dataset,
     private readonly passes: Passes,
+    private readonly known: ScoringStore,
   ) {}
 
   /** A trial's first weights (a flat vector of the layout), with the head they are scored with. */
@@ -57,23 +60,23 @@ export class ScoringHeads {
     return weights;
   }
 
-  private async warmUp(
-    trial: Trial,
-    layout: Layout,
-    weights: Float32Array,
-  ): Promise<Record<string, Float32Array>> {
+  private async warmUp(trial: Trial, layout: Layout, weights: Float32Array): Promise<Tensors> {
     const { seed, adapter, prune, train } = trial;
     const rows = chooseScoringRows(trial, this.loaded.split('train'), this.dataset);
     const { scoringHeadSteps: steps } = prune!;
-    const made = [seed, Adapter.toJSON(adapter!), rows.length, steps, train!.labelSmoothing];
+    const made = [
+      ...['head', seed, Adapter.toJSON(adapter!), rows.length, steps, train!.labelSmoothing],
+      Dataset.toJSON(this.dataset),
+    ];
     const key = JSON.stringify(made);
-    const known = this.warmedUp.get(key);
+    const known = this.known.find(key);
     if (known) {
-      await this.passes.reused(countHeadRows(trial, rows.length));
+      await this.passes.reused(countHeadRows(trial, rows.length), !this.own.has(key));
       return known;
     }
     const head = await this.train(trial, layout, weights, rows);
-    this.warmedUp.set(key, head);
+    this.known.put(key, head);
+    this.own.add(key);
     return head;
   }
 
@@ -82,7 +85,7 @@ export class ScoringHeads {
     layout: Layout,
     weights: Float32Array,
     rows: Int32Array,
-  ): Promise<Record<string, Float32Array>> {
+  ): Promise<Tensors> {
     const parts = this.loaded.parts(trial, layout, 'train');
     const own = Object.entries(makeViews(layout.shapes, weights)).filter(([name]) =>
       name.startsWith('head.'),

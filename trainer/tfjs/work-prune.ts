@@ -15,6 +15,7 @@ import {
 } from '../host/trial-files';
 import type { LoadedJob } from './loaded-job';
 import { densities } from './densities';
+import type { ScoringStore } from './scoring-store';
 import type { Layout } from './layout';
 import { reportMasks, warnOfDoubts } from './mask-report';
 import { findScorer } from './pruners';
@@ -25,14 +26,18 @@ import { makeRounds } from './rounds';
 import type { Passes } from './scoring-gradient';
 import { countHeadRows, ScoringHeads } from './scoring-head';
 
-/** Runs a prune job. A trial that already has a mask from the same source is only reported. */
+/**
+ * Runs a prune job. A trial that already has a mask from the same source is only reported. known:
+ * gradients from earlier jobs with this backbone; this one adds its own.
+ */
 export async function runPrune(
   loaded: LoadedJob,
   spec: JobSpec,
   context: JobContext,
+  known: ScoringStore,
 ): Promise<void> {
   const waiting = spec.trials.filter((trial) => !hasMasks(context.root, spec, trial));
-  const job = new PruneJob(loaded, spec, context, waiting);
+  const job = new PruneJob(loaded, spec, context, waiting, known);
   for (const trial of spec.trials) {
     try {
       if (waiting.includes(trial)) await job.prune(trial);
@@ -55,6 +60,7 @@ class PruneJob {
     private readonly spec: JobSpec,
     private readonly context: JobContext,
     waiting: Trial[],
+    known: ScoringStore,
   ) {
     this.pace = new Pace(context, Phase.PHASE_SCORE, this.plannedRows(waiting));
     const passes: Passes = {
@@ -62,10 +68,11 @@ class PruneJob {
         await this.pace.advance(rows, rows);
         this.pace.stopBetweenPasses();
       },
-      reused: (rows) => this.pace.advance(0, rows),
+      reused: (rows, wasEarlier) =>
+        wasEarlier ? this.pace.resume(rows) : this.pace.advance(0, rows),
     };
-    this.scores = new RoundScores(loaded, spec.dataset!, passes);
-    this.heads = new ScoringHeads(loaded, spec.dataset!, passes);
+    this.scores = new RoundScores(loaded, spec.dataset!, passes, undefined, known);
+    this.heads = new ScoringHeads(loaded, spec.dataset!, passes, known);
   }
 
   async prune(trial: Trial): Promise<void> {

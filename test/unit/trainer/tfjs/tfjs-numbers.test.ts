@@ -13,6 +13,7 @@ import {
 import { randomFor } from '../../../../trainer/host/random';
 import { densities, erCounts } from '../../../../trainer/tfjs/densities';
 import { normals, uniforms } from '../../../../trainer/tfjs/draws';
+import { ScoringStore } from '../../../../trainer/tfjs/scoring-store';
 import { buildLayout } from '../../../../trainer/tfjs/layout';
 import { computeLoss } from '../../../../trainer/tfjs/losses';
 import { OfficialRules } from '../../../../trainer/tfjs/official-rules';
@@ -208,4 +209,18 @@ test('gradient scores each weight by the size of its gradient', async () => {
   const round = { gradient: () => Promise.resolve({ a: Float32Array.of(-2, 0.5, 0) }) };
   const scores = await gradient.score(round as unknown as Parameters<typeof gradient.score>[0]);
   expect(scores).toEqual({ a: Float32Array.of(2, 0.5, 0) });
+});
+
+test('of gradients kept for later jobs, the least recently used go first', () => {
+  const store = new ScoringStore(24);
+  const put = (key: string, values: number) => store.put(key, { w: new Float32Array(values) });
+  put('a', 3);
+  put('b', 3);
+  expect(store.find('a')).toBeDefined();
+  put('c', 2);
+  expect(['a', 'b', 'c'].filter((key) => store.find(key))).toEqual(['a', 'c']);
+  put('too large', 7);
+  expect(['a', 'c', 'too large'].filter((key) => store.find(key))).toEqual(['a', 'c']);
+  store.clear();
+  expect(store.find('a')).toBeUndefined();
 });

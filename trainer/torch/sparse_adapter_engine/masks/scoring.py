@@ -1,7 +1,7 @@
 """A round's scores. Pruners that read rows score many trials at once, and trials that would score
 the same weights on the same rows share them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -34,13 +34,15 @@ Passed = Callable[[int], None]
 class Start:
     """What some trials share: weights by name, and the rows to score on (int64). trial: one of
     them; prunings: by trial id, of those whose rounds are not over. If there is more than one
-    round, they all go through the same masks. left_over: what the last round's scoring leaves in
-    the gradients of trained tensors that are not prunable, where the trial keeps it."""
+    round, they all go through the same masks. shared: all that determines the scores beside
+    backbone and data set. left_over: what the last round's scoring leaves in the gradients of
+    trained tensors that are not prunable, where the trial keeps it."""
 
     trial: job_pb2.Trial
     prunings: dict[str, Pruning]
     weights: dict[str, Tensor]
     rows: Tensor
+    shared: Hashable = None
     left_over: dict[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -88,7 +90,7 @@ def group_starts(
             _shared(trial.prune, rows.numel()),
         )
         if same not in starts:
-            starts[same] = Start(trial, {}, start(trial), rows)
+            starts[same] = Start(trial, {}, start(trial), rows, same)
         starts[same].prunings[trial.trial_id] = pruning
     return list(starts.values())
 

@@ -60,6 +60,13 @@ def has_backbone(adapter: job_pb2.Adapter) -> bool:
     return adapter.unfrozen == job_pb2.UNFROZEN_ALL or bool(adapter.unfrozen_tensors)
 
 
+def has_fixed_states(adapter: job_pb2.Adapter) -> bool:
+    """Whether the last hidden states of a row are, but for dropout, the same at every step: nothing
+    below the head is trained, and nothing is padded."""
+    trained = modules(adapter) or has_biases(adapter) or has_backbone(adapter)
+    return not trained and not adapter.padded_tokens
+
+
 def unfrozen_names(adapter: job_pb2.Adapter, own: Sequence[str]) -> list[str]:
     """Which of a backbone's tensors, by their names in ALL of Adapter in job.proto, are trained
     in place."""

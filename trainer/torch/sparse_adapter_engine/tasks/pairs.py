@@ -66,6 +66,9 @@ class PairTask:
         """See Task."""
         raise NotImplementedError("a request for the head of an encoder–decoder is refused")
 
+    def head_task(self) -> None:
+        """See Task: there is no head."""
+
     def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
         """See Task."""
         return pair_form(adapter)

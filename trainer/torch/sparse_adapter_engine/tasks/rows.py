@@ -20,12 +20,15 @@ from sparse_adapter_engine.data.rows import (
     pad,
 )
 from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.modules.forms import has_fixed_states
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.stacked.memory import measure_room
 from sparse_adapter_engine.stacked.operations import Operations
 from sparse_adapter_engine.stacked.passes import Pass
 from sparse_adapter_engine.stacked.trained_stacks import TrainedTrial
 
+from .frozen_states import ROOM as STATES_ROOM
+from .frozen_states import FrozenStates, states_size
 from .part import Part, fill_passes
 from .task import Adapted
 
@@ -92,6 +95,16 @@ class RowTask:
         """See Task."""
         return head_inputs(self.backbone, parts, self.kind, attention=self.how.attention)
 
+    def head_task(self) -> "RowHeadTask | None":
+        """See Task. On a GPU, heads are stacked with adapters instead."""
+        every_token = self.kind == QUESTION_ANSWERING
+        fits = states_size(self.backbone, self.split, every_token) <= STATES_ROOM
+        if self.how.stacked or not self.backbone.row_invariant or not fits:
+            return None
+        shapes = (every_token, self.scored_rows, self.how.pass_tokens)
+        states = FrozenStates(self.backbone, self.split, *shapes)
+        return RowHeadTask(self.backbone, self.split, self.kind, self.how, states)
+
     def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
         """See Task: a pass takes stacks of several forms."""
         return None
@@ -121,11 +134,14 @@ class RowTask:
         passed: Callable[[int], None],
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """See Task."""
+        sharing = sum(has_fixed_states(trial.adapter) for trial in trials)
+        heads = self.head_task() if sharing > 1 else None
         for trial in trials:
             modules = TrialModules(trial.adapter, trial.tensors, dropout=None)
             # QUESTION_ANSWERING has a start and an end.
             outputs = trial.layout.shapes["head.out.weight"][0]
-            yield trial.trial_id, {"logits": self._all_logits(modules, outputs, passed)}
+            task = heads if heads and has_fixed_states(trial.adapter) else self
+            yield trial.trial_id, {"logits": task._all_logits(modules, outputs, passed)}
 
     def _all_logits(
         self, modules: TrialModules, outputs: int, passed: Callable[[int], None]
@@ -144,6 +160,24 @@ class RowTask:
                 logits[places] = found.cpu()
             passed(sum(part.pack.rows for part in group))
         return logits
+
+
+@dataclass(frozen=True)
+class RowHeadTask(RowTask):
+    """See HeadTask."""
+
+    states: FrozenStates
+
+    def compute(self, rows: Tensor, passed: Callable[[], None]) -> None:
+        """See HeadTask."""
+        self.states.compute(rows, passed)
+
+    def logits(
+        self, parts: Sequence[Part[PackedRows]], twice_differentiable: bool = False
+    ) -> list[Tensor]:
+        """See Task."""
+        states = self.states.of([part.pack for part in parts])
+        return [part.modules.logits(own) for part, own in zip(parts, states, strict=True)]
 
 
 def load_rows(backbone: Encoder, root: Path, dataset: job_pb2.Dataset, name: str) -> Split:

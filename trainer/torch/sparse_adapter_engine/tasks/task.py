@@ -79,6 +79,10 @@ class Task(Protocol):
     def head_inputs(self, parts: Sequence[AnyPart]) -> list[Tensor]:
         """What each part's head makes its logits of, float32. Only of tasks with a head."""
 
+    def head_task(self) -> "HeadTask | None":
+        """The same rows for trials of which only the head changes, with a memory of its own; None
+        where that is not possible."""
+
     def pass_key(self, adapter: job_pb2.Adapter) -> Hashable:
         """A key that is equal for adapters that may share a stacked pass."""
 
@@ -100,3 +104,12 @@ class Task(Protocol):
         """Yields each trial's id and predictions, named as in Trial of job.proto, as soon as its
         last row is done. generation: how to generate texts, for tasks that do. passed: called with
         the rows of each pass; may raise to stop."""
+
+
+class HeadTask(Task, Protocol):
+    """A Task whose backbone computes each row once, for all trials that are asked for. These train
+    only the head, without dropout and padding."""
+
+    def compute(self, rows: Tensor, passed: Callable[[], None]) -> None:
+        """Computes what the head needs of these rows (int64 [n]), where it is not yet known.
+        passed: called after each pass; may raise to stop."""

@@ -10,10 +10,10 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.later_fields import set_later_fields
-from sparse_adapter_engine.modules.forms import has_backbone
+from sparse_adapter_engine.modules.forms import has_backbone, has_fixed_states
 from sparse_adapter_engine.stacked.steps import StackedSteps
 from sparse_adapter_engine.tasks.losses import loss
-from sparse_adapter_engine.tasks.task import Task
+from sparse_adapter_engine.tasks.task import HeadTask, Task
 
 from .trial_run import TrialRun
 
@@ -78,9 +78,23 @@ def make_steps(task: Task, runs: Sequence[TrialRun]) -> list[Steps]:
         if stacked:
             found.append(StackedSteps(task, stacked, task.how.stacked))
     sliced = [run for run in runs if run not in stacked]
+    only_heads = [run for run in sliced if trains_on_states(run, task)]
+    head_task = task.head_task() if only_heads else None
+    if head_task:
+        found.append(HeadSteps(head_task, only_heads))
+        sliced = [run for run in sliced if run not in only_heads]
     if sliced:
         found.append(SlicedSteps(task, sliced))
     return found
+
+
+def trains_on_states(run: TrialRun, task: Task) -> bool:
+    """Whether a trial has the frozen encoder's states of each row computed once. That pays off from
+    an epoch on. It follows from the trial and its rows alone, because digits depend on it."""
+    train = run.trial.train
+    visited = train.total_steps * train.batch_size * (train.accumulated_batches or 1)
+    drops = train.dropout > 0 or train.attention_dropout > 0
+    return has_fixed_states(run.trial.adapter) and not drops and visited >= task.rows
 
 
 @dataclass
@@ -161,3 +175,23 @@ class SlicedSteps:
 
     def close(self) -> None:
         """See Steps."""
+
+
+class HeadSteps(SlicedSteps):
+    """Steps of trials that train only the head, each row's states being computed once for all."""
+
+    def __init__(self, task: HeadTask, runs: Sequence[TrialRun]) -> None:
+        super().__init__(task, runs)
+        self._head_task = task
+
+    def step(self, passed: Passed) -> None:
+        """See Steps."""
+        rows = [
+            batch
+            for run in self._runs
+            for batch in run.choose_batches(run.position.step, self._head_task.rows)
+        ]
+        # Before the steps, because at first it takes many passes.
+        if rows:
+            self._head_task.compute(torch.cat(rows), lambda: passed(0, 0))
+        super().step(passed)

@@ -14,6 +14,7 @@ from sparse_adapter_engine.backbones.backbone import Backbone
 from sparse_adapter_engine.backbones.download import download
 from sparse_adapter_engine.backbones.encoder.full_tuning import read_backbone_tensors
 from sparse_adapter_engine.device.how import How
+from sparse_adapter_engine.masks.score_store import ScoreStore
 from sparse_adapter_engine.modules.forms import has_backbone
 from sparse_adapter_engine.modules.layout import Layout, initialize, layout
 from sparse_adapter_engine.reporting import Reporter
@@ -24,13 +25,14 @@ from sparse_adapter_engine.tasks.task import Task
 @dataclass
 class Context:
     """The engine's state between jobs. how: how the device computes at a precision. environment:
-    what computes at a precision. Cached backbones and splits are passed only to the family that
-    loaded them."""
+    what computes at a precision. scores: those of the loaded backbone's adapters at their first
+    weights. Cached backbones and splits are passed only to the family that loaded them."""
 
     root: Path
     device: torch.device
     how: Callable[[int], How]
     environment: Callable[[job_pb2.Precision], event_pb2.Environment]
+    scores: ScoreStore = field(default_factory=ScoreStore)
     _backbones: dict[tuple[str, str, str, int], Any] = field(default_factory=dict)
     _splits: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
@@ -56,6 +58,9 @@ class Context:
         path, digest = spec.backbone.path, spec.backbone.digest
         key = (path, digest, family.name, precision)
         if key not in self._backbones:
+            # Between its prune jobs a sweep may train at another precision.
+            if not any(loaded[:3] == key[:3] for loaded in self._backbones):
+                self.scores.clear()
             # One at a time: two large backbones may not fit.
             self._backbones.clear()
             if not path.startswith("/"):
@@ -92,9 +97,10 @@ class Context:
         return Loaded(spec, family, backbone, how, found, environment)
 
     def unload(self) -> None:
-        """Forgets backbone and splits."""
+        """Forgets backbone, splits and scores."""
         self._backbones.clear()
         self._splits.clear()
+        self.scores.clear()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """PruneWork: draws and scores each trial's weights, and writes its mask."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_engine.files.trials import mask_source, read_masks, trial_folder
 from sparse_adapter_engine.masks.densities import densities, is_during_training
 from sparse_adapter_engine.masks.pruning import Pruning, emptied
-from sparse_adapter_engine.masks.scores import Masks
+from sparse_adapter_engine.masks.scores import Masks, Scores
 from sparse_adapter_engine.masks.scoring import (
     Start,
     group_starts,
@@ -63,10 +63,10 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
         if find_pruner(trial.prune).flows_through_modules and not is_during_training(trial.prune)
     ]
     rounds = sum(len(densities(trial.prune)) for trial in flowing)
-    rows = sum(
-        head_rows(start) + start.scored_rows * len(densities(start.trial.prune)) for start in starts
-    )
-    pace = Pace(reporter, event_pb2.PHASE_SCORE, total=rows + rounds)
+    known = _known_scores(context, loaded, starts)
+    rows = sum(_count_rows(start) for start in starts)
+    already = sum(_count_rows(start) for start, _ in known)
+    pace = Pace(reporter, event_pb2.PHASE_SCORE, rows + rounds, resumed=already)
     for trial in without_rows:
         with _failing_alone(trial.trial_id, reporter):
             _write(context, loaded, trial, *_masks_without_rows(loaded, trial, pace), reporter)
@@ -76,29 +76,63 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
         pace.advance(rows, rows)
         pace.stop_between_passes()
 
+    for start, scores in known:
+        _keep(context, loaded, start, scores, reporter)
+        passed(0)
+    starts = [start for start in starts if start.prunings]
     for start in starts:
         start.weights = with_scoring_head(start, loaded.task("train"), passed)
-    trials = {trial.trial_id: trial for trial in by_gradient}
-    while starts:
-        found = score(loaded.task("train"), starts, passed)
-        for start, scores in zip(starts, found, strict=True):
-            going_on: dict[str, Pruning] = {}
-            for trial_id, pruning in start.prunings.items():
-                with _failing_alone(trial_id, reporter):
-                    pruning.keep(scores)
-                    if pruning.done:
-                        _write(
-                            context,
-                            loaded,
-                            trials[trial_id],
-                            pruning.finished(),
-                            pruning.doubts,
-                            reporter,
-                        )
-                    else:
-                        going_on[trial_id] = pruning
-            start.prunings = going_on
-        starts = [start for start in starts if start.prunings]
+    while starts := [start for start in starts if start.prunings]:
+        for start, scores in zip(starts, score(loaded.task("train"), starts, passed), strict=True):
+            if _may_be_shared(loaded, start):
+                context.scores.put(_key(loaded, start), scores)
+            _keep(context, loaded, start, scores, reporter)
+
+
+def _count_rows(start: Start) -> int:
+    """How many rows go through the encoder for a start: for its head, and for all its rounds."""
+    return head_rows(start) + start.scored_rows * len(densities(start.trial.prune))
+
+
+def _known_scores(
+    context: Context, loaded: Loaded, starts: list[Start]
+) -> list[tuple[Start, Scores]]:
+    """Those of the starts whose scores an earlier job has left in memory, with these."""
+    found = [
+        (start, context.scores.find(_key(loaded, start)))
+        for start in starts
+        if _may_be_shared(loaded, start)
+    ]
+    return [(start, scores) for start, scores in found if scores is not None]
+
+
+def _may_be_shared(loaded: Loaded, start: Start) -> bool:
+    """Whether other jobs may use the start's scores: where they depend on masks, or the last bits
+    on who is scored beside it, each job has its own."""
+    return start.trial.prune.rounds == 1 and loaded.backbone.row_invariant
+
+
+def _key(loaded: Loaded, start: Start) -> Hashable:
+    """All that determines the scores of a start's first round."""
+    inputs = (loaded.spec.backbone, loaded.spec.dataset, loaded.environment)
+    return (*(each.SerializeToString(deterministic=True) for each in inputs), start.shared)
+
+
+def _keep(
+    context: Context, loaded: Loaded, start: Start, scores: Scores, reporter: Reporter
+) -> None:
+    """Does a round of a start's trials. Those whose rounds are over get their mask, and leave."""
+    trials = {trial.trial_id: trial for trial in loaded.spec.trials}
+    going_on: dict[str, Pruning] = {}
+    for trial_id, pruning in start.prunings.items():
+        with _failing_alone(trial_id, reporter):
+            pruning.keep(scores)
+            if pruning.done:
+                masks, doubts = pruning.finished(), pruning.doubts
+                _write(context, loaded, trials[trial_id], masks, doubts, reporter)
+            else:
+                going_on[trial_id] = pruning
+    start.prunings = going_on
 
 
 @contextmanager
