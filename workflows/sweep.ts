@@ -350,10 +350,18 @@ async function runSweep(input: SweepInput, cancelRequested: Promise<never>): Pro
    * search can by then, so that trainers need not wait for its slowest trial.
    */
   async function decideEarly(isThere: () => boolean): Promise<void> {
-    const mayDecide = () => ended > decidedAt && !changes.isPlanning;
+    // A trial that is to run again may change what is decided.
+    const mayDecide = () => ended > decidedAt && changes.areDone;
     do await condition(() => isThere() || mayDecide());
     while (!isThere() && !mayDecide());
-    if (!isThere() && isGoingOn()) queue.push(...(await decide()));
+    if (isThere() || !isGoingOn()) return;
+    try {
+      queue.push(...(await decide()));
+    } catch (error) {
+      // Cohorts are at work, which end before the sweep does.
+      errors.push(error);
+      changes.isPlanning = false;
+    }
   }
 
   const isCut = () =>

@@ -136,10 +136,11 @@ export function describeSize(plan: Plan): string {
   if (search !== undefined) {
     const tried = new Set(listSearchTrials(plan)).size;
     const [all, choices] = [countTrials(plan), plural(search.choices.length, 'choice')];
-    const rungs = search.stop_early?.rungs.map(formatPercent);
+    const { rungs, asynchronous } = search.stop_early ?? {};
+    const how = asynchronous ? ', without waiting for each other' : '';
     return (
       `${plural(all, 'trial')}: ${tried} of the search for ${choices}` +
-      `${rungs ? ` (some are stopped at ${rungs.join(', ')})` : ''}, ` +
+      `${rungs ? ` (some are stopped at ${rungs.map(formatPercent).join(', ')}${how})` : ''}, ` +
       `${all - tried} of the comparison`
     );
   }

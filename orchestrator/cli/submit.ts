@@ -103,9 +103,13 @@ export async function submitSweep(
   if (isOpen(state) && hasPlan(root, plan.sweep_id)) {
     if (!hasAsked(root, plan.sweep_id)) await writeAsked(root, plan.sweep_id, options.asked);
     await sayOtherKind(client, plan.sweep_id, options.placement.kind, onProgress);
-    const { evaluate } = await readPlan(root, plan.sweep_id);
-    if (canonicalJson(evaluate ?? null) !== canonicalJson(plan.evaluate ?? null))
+    const { evaluate, search } = await readPlan(root, plan.sweep_id);
+    const isOther = (one: unknown, other: unknown) =>
+      canonicalJson(one ?? null) !== canonicalJson(other ?? null);
+    if (isOther(evaluate, plan.evaluate))
       onProgress('!', 'evaluate', 'as at its start: the running sweep keeps how it evaluates');
+    if (isOther(search?.stop_early, plan.search?.stop_early))
+      onProgress('!', 'stop_early', 'as at its start: the running sweep keeps how it stops trials');
     return { state: 'joined', isPaused: state === 'paused', plan };
   }
   if (isOpen(state)) {

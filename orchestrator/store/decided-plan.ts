@@ -6,7 +6,8 @@ import { readResults } from './sweep-results';
 
 /**
  * The plan with the choices of its search made as far as results under this root make them. Whoever
- * decides makes the same plan, to the byte.
+ * decides makes the same choices and, unless the search is asynchronous, the same plan to the byte:
+ * what goes on early has cohorts of its own.
  */
 export async function readDecided(root: string, plan: Plan): Promise<Plan> {
   const results = await readResults(root, plan);

@@ -188,6 +188,8 @@ function decideChoice(
 /**
  * Candidates go on that are among the kept even if all others that are yet to be measured turn out
  * to be better. One that failed may be tried again, and is among these. null if there is no more.
+ *
+ * Only one that is measured may be all that is left, if others fail: then it is chosen at once.
  */
 function goAhead(
   choice: PlannedChoice,
@@ -201,6 +203,7 @@ function goAhead(
   const means = new Map(
     active.filter(isMeasured).map((index) => [index, averageValues(tried[index]!)]),
   );
+  if (means.size < 2) return null;
   const places = countKept(stopEarly, active.length) - (active.length - means.size);
   const before = choice.ahead ?? [];
   const ahead = active.filter((index) => {

@@ -8,6 +8,7 @@ import {
   PruneSchedule,
   PruneScope,
   Pruner,
+  ScoringHead,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { float32Tensor, readSafetensors } from '../../orchestrator/datasets/safetensors';
@@ -109,6 +110,25 @@ describeStartedTrainer('the masks of a trainer', (here) => {
       const [most, , least] = nested.map(({ trialId }) => readMasks(trialId));
       for (const [name, { kept }] of least!)
         expect(kept.every((value, i) => value <= most!.get(name)!.kept[i]!)).toBe(true);
+    },
+  );
+
+  const warmedUp = [1, 40].map((scoringHeadSteps) =>
+    pruned(`warmed-up-${scoringHeadSteps}`, {
+      ...{ pruner: Pruner.PRUNER_SNIP, sparsity: 0.5, scoringHeadSteps },
+      scoringHead: ScoringHead.SCORING_HEAD_WARMED_UP,
+    }),
+  );
+  testOf(
+    warmedUp,
+    'of later jobs go by a head of their own number of steps, not by an earlier one',
+    async () => {
+      for (const each of warmedUp) await run(here.client, job(here.dataset, [each], PRUNE));
+      const [one, many] = warmedUp.map(({ trialId }) => readMasks(trialId));
+      const isOther = [...one!].some(([name, { kept }]) =>
+        kept.some((value, i) => value !== many!.get(name)!.kept[i]),
+      );
+      expect(isOther).toBe(true);
     },
   );
 

@@ -1,7 +1,13 @@
 /** Question answering and summarization: what every trainer that lists them gives and refuses. */
 import { join } from 'node:path';
 import { FailureReason, JobState, type Event } from '../../gen/ts/sparse_adapter/trainer/v1/event';
-import type { Generation, JobSpec, Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
+import {
+  Pruner,
+  ScoringHead,
+  type Generation,
+  type JobSpec,
+  type Trial,
+} from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { float32Tensor, readSafetensors } from '../../orchestrator/datasets/safetensors';
 import { lacking, testOf } from '../support/abilities';
 import {
@@ -73,6 +79,15 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
       for (const { artifacts } of results(trained).values())
         for (const artifact of artifacts)
           expect(artifactOnDisk(here.place.root, artifact.name)).toEqual(artifact);
+    });
+
+    testListed('ignores the head to score with where the pruner reads no rows', async () => {
+      const byMagnitude = trial('by-magnitude', {
+        prune: { ...trials[0]!.prune, pruner: Pruner.PRUNER_MAG, sparsity: 0.5 },
+      });
+      byMagnitude.prune!.scoringHead = ScoringHead.SCORING_HEAD_PRIOR;
+      const found = await run(here.client, buildJob(PRUNE, [byMagnitude]));
+      expect(found.get('by-magnitude')!.failure).toBeUndefined();
     });
 
     testListed(

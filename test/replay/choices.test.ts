@@ -1,5 +1,11 @@
 /** A search, whose choices decide what runs next. */
-import { setModeUpdate, type JobOutcome, type JobRef } from '../../workflows/messages';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  changeUpdate,
+  setModeUpdate,
+  type JobOutcome,
+  type JobRef,
+} from '../../workflows/messages';
 import { describeWithServer, failedJob, SUCCEEDED, until } from './scripted-server';
 
 const TRIALS = { s1: ['a', 'b'], s2: ['c'], s3: ['d'], k1: ['x'], k2: ['y', 'z'] };
@@ -94,6 +100,43 @@ describeWithServer('a sweep with a search', (server) => {
         cohorts: { s1: 'done', s2: 'done', n1: 'done', n2: 'done', k1: 'done' },
       });
       expect(ended).toEqual(['s1', 'n1', 's2', 'n2', 'k1']);
+    });
+  });
+
+  test('decides nothing early while a trial is yet to be forgotten that runs again', async () => {
+    const endings = new Map<string, (outcome: JobOutcome) => void>();
+    let asked = 0;
+    const trainer = await server.withTrainer(
+      { s1: ['a', 'b'], s2: ['c'], k1: ['x'] },
+      ({ work, cohortId }) =>
+        work === 'prune' && cohortId.startsWith('s')
+          ? new Promise<JobOutcome>((resolve) => void endings.set(cohortId, resolve))
+          : SUCCEEDED,
+      {
+        chosen: ['k1'],
+        activities: {
+          forgetOutcomes: ({ busy }: { busy: string[] }) => {
+            asked++;
+            const left = busy.includes('s1') ? ['a'] : [];
+            const after = left.length > 0 ? ['s1'] : [];
+            return { cohorts: [], failed: 0, cancelled: 0, left, after };
+          },
+        },
+      },
+    );
+    await trainer.worker.runUntil(async () => {
+      const handle = await trainer.start(['s1', 's2'], { hasSearch, decidesEarly: true });
+      await until(() => endings.size === 2);
+      await handle.executeUpdate(changeUpdate, { args: [{ kind: 'retry', trials: ['a'] }] });
+      await until(() => asked === 1);
+      endings.get('s2')!(SUCCEEDED);
+      await until(() => trainer.evaluated.length === 1);
+      await sleep(500);
+      expect(trainer.decisions).toEqual([]);
+      endings.get('s1')!(SUCCEEDED);
+      expect(await handle.result()).toMatchObject({ done: 4, failed: 0 });
+      expect(trainer.decisions).toEqual(['d']);
+      expect(asked).toBe(2);
     });
   });
 

@@ -6,6 +6,7 @@ import {
   ScoringHead,
   TaskKind,
   Train,
+  type Prune,
   type Trial,
 } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { PRUNERS } from '../../common/vocabulary/pruners';
@@ -51,7 +52,7 @@ export class ScoringHeads {
     const weights = this.loaded.start(trial, layout);
     const views = makeViews(layout.shapes, weights);
     const { prune } = trial;
-    if (prune!.scoringHead === ScoringHead.SCORING_HEAD_PRIOR)
+    if (readsRows(prune!) && prune!.scoringHead === ScoringHead.SCORING_HEAD_PRIOR)
       views['head.out.bias']!.set(labelPrior(this.loaded.split('train'), this.dataset));
     if (isWarmedUp(prune!)) {
       const head = await this.warmUp(trial, layout, weights);
@@ -119,10 +120,11 @@ export class ScoringHeads {
 }
 
 /** A field that a pruner does not use is ignored. */
-function isWarmedUp({ pruner, scoringHead }: NonNullable<Trial['prune']>): boolean {
-  const readsRows = findRow(PRUNERS, pruner)?.uses.includes('scoring_rows') ?? false;
-  return readsRows && scoringHead === ScoringHead.SCORING_HEAD_WARMED_UP;
-}
+const readsRows = ({ pruner }: Prune): boolean =>
+  findRow(PRUNERS, pruner)?.uses.includes('scoring_rows') ?? false;
+
+const isWarmedUp = (prune: Prune): boolean =>
+  readsRows(prune) && prune.scoringHead === ScoringHead.SCORING_HEAD_WARMED_UP;
 
 /** The rows in their order, 32 at a time. */
 function listBatches(rows: Int32Array): Int32Array[] {

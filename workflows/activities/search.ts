@@ -20,17 +20,19 @@ export interface Decided {
 }
 
 /**
- * Writes the plan that follows, and the outcomes of the trials that are stopped. The same at every
- * attempt, because results do not change. If a trial of the search has no result, nothing follows,
- * and the digest is that of the plan as it was.
+ * Writes the plan that follows, and the outcomes of the trials that are stopped. Results do not
+ * change, so a later attempt writes the same, or what follows from it by then if the search is
+ * asynchronous. If nothing follows, the digest is that of the plan as it was.
  */
 export function decideChoices(
   setup: WorkerSetup,
   { sweepId, planDigest }: { sweepId: string; planDigest: string },
 ): Promise<Decided> {
-  return beatDuring(async () => {
+  return beatDuring(async (signal) => {
     // What an earlier attempt has written follows from this plan, and stays as it is.
     const decided = await readDecided(setup.root, await readPlan(setup.root, sweepId, planDigest));
+    // A later attempt may have written more by now.
+    signal.throwIfAborted();
     const writtenDigest = await writePlan(setup.root, decided);
     await writeStopped(setup.root, decided);
     return {

@@ -10,13 +10,16 @@ const RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2];
 const STOP_EARLY = { rungs: [0.25, 0.5], keep: 0.5 };
 const SEARCH_SEEDS = [101, 102];
 
-const waiting = searchPlan([1, 2, 3], STOP_EARLY, RATES);
-const asynchronous = searchPlan([1, 2, 3], { ...STOP_EARLY, asynchronous: true }, RATES);
+const plans = (keep: number, rates = RATES): [waiting: Plan, asynchronous: Plan] => [
+  searchPlan([1, 2, 3], { ...STOP_EARLY, keep }, rates),
+  searchPlan([1, 2, 3], { ...STOP_EARLY, keep, asynchronous: true }, rates),
+];
+const [waiting, asynchronous] = plans(STOP_EARLY.keep);
 
 /** How trials do: a number for each of them and each of its steps, many of them equal. */
 function drawScores(seed: number): (trial: Trial, step: number) => number {
   return ({ id }, step) => {
-    const random = seededRandom(Number.parseInt(id.slice(0, 7), 16) + 1000 * seed + step);
+    const random = seededRandom(Number.parseInt(id.slice(1, 8), 16) + 1000 * seed + step);
     return Math.floor(random() * 6) / 10;
   };
 }
@@ -122,12 +125,49 @@ describe('an asynchronous search', () => {
     expect(run(asynchronous, 3, 1, never).whileOthersRan).toBeGreaterThan(5);
   });
 
-  test('lets no failed trial change that', () => {
-    const fails = ({ train, seed }: Trial) => train.learning_rate === 1e-3 && seed === 102;
-    for (let scores = 0; scores < 10; scores++) {
-      const standard = run(waiting, scores, 1, fails);
-      for (let order = 0; order < 5; order++)
-        expect(pick(run(asynchronous, scores, order, fails).plan)).toEqual(pick(standard.plan));
+  test.each([
+    [0.5, 5],
+    [0.6, 2],
+    [0.9, 3],
+  ])('failed trials change nothing of that: of %d, of %i candidates', (keep, candidates) => {
+    const [one, other] = plans(keep, RATES.slice(0, candidates));
+    for (let scores = 0; scores < 15; scores++) {
+      const random = drawScores(scores + 100);
+      const fails = (trial: Trial) => random(trial, 0) < 0.2;
+      const standard = run(one, scores, 1, fails);
+      for (let order = 0; order < 5; order++) {
+        const { plan, through } = run(other, scores, order, fails);
+        expect(pick(plan)).toEqual(pick(standard.plan));
+        expect(through.toSorted()).toEqual(standard.through.toSorted());
+      }
+    }
+  });
+
+  test('chooses alike from the results of a sweep that was cut off', () => {
+    const random = seededRandom(5);
+    const progress = new Progress(drawScores(4));
+    let plan = asynchronous;
+    const through: string[] = [];
+    for (;;) {
+      const left = listWork(plan).filter(({ key }) => !through.includes(key));
+      if (left.length === 0) break;
+      const { trial, until, key } = left[Math.floor(random() * left.length)]!;
+      progress.measure(plan, trial, until);
+      through.push(key);
+      plan = progress.decide(plan);
+      expect(pick(progress.decide(asynchronous))).toEqual(pick(plan));
+    }
+    expect(isSearching(plan)).toBe(false);
+  });
+
+  test('trains a trial of two choices once as far as each', () => {
+    const { search, ...rest } = asynchronous;
+    const [dense, ...others] = search!.choices;
+    const some = { ...dense!, candidates: dense!.candidates.slice(1) };
+    const shared: Plan = { ...rest, search: { ...search!, choices: [dense!, some, ...others] } };
+    for (let order = 0; order < 10; order++) {
+      const keys = listWork(run(shared, 6, order, never).plan).map(({ key }) => key);
+      expect(keys).toEqual([...new Set(keys)]);
     }
   });
 

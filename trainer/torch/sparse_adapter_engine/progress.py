@@ -21,6 +21,11 @@ class Pace:
         self._rows = 0
         self._last = time.monotonic()
 
+    def resume(self, units: int) -> None:
+        """Notes units of the phase that an earlier run has done. Raises as `advance` does."""
+        self._resumed += units
+        self.advance(0, units)
+
     def advance(self, rows: int, done: int, trial_steps: dict[str, int] | None = None) -> None:
         """Notes the end of a pass over `rows` rows, which finished `done` units of the phase.
         Raises Cancelled if an abort was requested."""

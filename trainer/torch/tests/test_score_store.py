@@ -41,6 +41,10 @@ def pruned(name: str, pruner: str = "snip", sparsity: float = 0.4, **prune: Any)
     return made
 
 
+def warmed_up(steps: int) -> dict[str, int]:
+    return {"scoring_head": job_pb2.SCORING_HEAD_WARMED_UP, "scoring_head_steps": steps}
+
+
 def prune(engine: Engine, backbone: str | Path, *trials: job_pb2.Trial) -> Progress:
     told = Progress()
     engine.run(spec(backbone, list(trials), prune=job_pb2.PruneWork()), told)
@@ -88,6 +92,17 @@ def test_a_later_job_with_another_sparsity_and_control_scores_no_row_and_has_the
     assert reused.artifacts == recomputed.artifacts
 
 
+def test_a_head_is_warmed_up_once_for_all_jobs(
+    cola: Path, backbone_path: str, tmp_path: Path
+) -> None:
+    engine = Engine(fresh_root(cola, tmp_path / "root"), threads=1)
+    require_invariant(engine)
+    first = prune(engine, backbone_path, pruned("first", **warmed_up(2)))
+    assert first.scored == (24 + 24, 24 + 24, 0)
+    later = prune(engine, backbone_path, pruned("later", sparsity=0.5, **warmed_up(2)))
+    assert later.scored == (24 + 24, 24 + 24, 24 + 24)
+
+
 def test_scores_that_fail_a_trial_fail_it_again(
     cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
@@ -108,12 +123,15 @@ def test_what_changes_the_scores_and_several_rounds_are_scored_anew(
 ) -> None:
     root = fresh_root(cola, tmp_path / "root")
     engine = Engine(root, threads=1)
+    require_invariant(engine)
     prune(engine, backbone_path, pruned("first"))
     changed = {
         "seed": pruned("seed"),
         "rows": pruned("rows", scoring_rows=23),
         "pruner": pruned("pruner", "gradient"),
         "head": pruned("head", scoring_head=job_pb2.SCORING_HEAD_PRIOR),
+        "step": pruned("step", **warmed_up(1)),
+        "steps": pruned("steps", **warmed_up(2)),
         "batch": pruned("batch", scoring_batch=8),
         "width": pruned("width"),
         "smoothing": pruned("smoothing"),

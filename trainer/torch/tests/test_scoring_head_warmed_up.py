@@ -211,7 +211,9 @@ def test_frozen_tensors_of_the_head_stay_as_they_are_drawn(tiny: Encoder) -> Non
     }
     one.adapter.frozen[:] = ["head.*"]
     start = make_start(task, one)
-    weights = with_scoring_head(start, task, lambda _: None)
+    passed: list[int] = []
+    weights = with_scoring_head(start, task, passed.append)
+    assert sum(passed) == head_rows(start)
     assert all(torch.equal(weight, weights[name]) for name, weight in start.weights.items())
 
 

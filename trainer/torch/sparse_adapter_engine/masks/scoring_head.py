@@ -65,6 +65,7 @@ def _warmed_up(start: Start, task: Task, passed: Passed) -> dict[str, Tensor]:
         if name.startswith("head.") and not is_named(name, trial.adapter.frozen)
     }
     if not head:
+        passed(head_rows(start))
         return {}
     inputs = _HeadInputs(task, TrialModules(trial.adapter, weights, dropout=None), start.rows)
     flat = torch.cat([weight.flatten() for weight in head.values()])

@@ -10,6 +10,7 @@ from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 
 from sparse_adapter_engine.errors import TrialFailed
 from sparse_adapter_engine.later_fields import set_later_fields
+from sparse_adapter_engine.masks.densities import is_during_training
 from sparse_adapter_engine.modules.forms import has_backbone, has_fixed_states
 from sparse_adapter_engine.stacked.steps import StackedSteps
 from sparse_adapter_engine.tasks.losses import loss
@@ -61,8 +62,14 @@ def may_be_stacked(run: TrialRun) -> bool:
 
 
 def only_sliced(trial: job_pb2.Trial) -> bool:
-    """Whether a field is set that stacked passes do not have: see `LATER_FIELDS`."""
-    return bool(set_later_fields(trial)) or (
+    """Whether a field is set that stacked passes do not have: see `LATER_FIELDS`. How a mask is made
+    before training does not matter to them."""
+    fields = [
+        path
+        for path in set_later_fields(trial)
+        if is_during_training(trial.prune) or not path.startswith("prune.")
+    ]
+    return bool(fields) or (
         trial.adapter.norm == job_pb2.ADAPTER_NORM_UPDATE
         or trial.adapter.attention
         in (job_pb2.ATTENTION_MODULE_PARALLEL_CONTEXT, job_pb2.ATTENTION_MODULE_CONCAT)

@@ -65,8 +65,7 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
     rounds = sum(len(densities(trial.prune)) for trial in flowing)
     known = _known_scores(context, loaded, starts)
     rows = sum(_count_rows(start) for start in starts)
-    already = sum(_count_rows(start) for start, _ in known)
-    pace = Pace(reporter, event_pb2.PHASE_SCORE, rows + rounds, resumed=already)
+    pace = Pace(reporter, event_pb2.PHASE_SCORE, rows + rounds)
     for trial in without_rows:
         with _failing_alone(trial.trial_id, reporter):
             _write(context, loaded, trial, *_masks_without_rows(loaded, trial, pace), reporter)
@@ -78,7 +77,8 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
 
     for start, scores in known:
         _keep(context, loaded, start, scores, reporter)
-        passed(0)
+        pace.resume(_count_rows(start))
+        pace.stop_between_passes()
     starts = [start for start in starts if start.prunings]
     for start in starts:
         start.weights = with_scoring_head(start, loaded.task("train"), passed)

@@ -67,8 +67,8 @@ def run_train(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
     for run in runs:
         if loaded.how.stacked and not may_be_stacked(run):
             why = (
-                "stacked passes cannot train it (the whole backbone, or attention dropout), so its "
-                "steps run outside them"
+                "stacked passes cannot train it (tensors of the backbone, attention dropout, or a "
+                "setting that they lack), so its steps run outside them"
             )
             reporter.warning(run.trial.trial_id, "not_stacked", why)
     total, done = sum(run.until for run in runs), sum(run.position.step for run in runs)
