@@ -62,8 +62,8 @@ def may_be_stacked(run: TrialRun) -> bool:
 
 
 def only_sliced(trial: job_pb2.Trial) -> bool:
-    """Whether a field is set that stacked passes do not have: see `LATER_FIELDS`. How a mask is made
-    before training does not matter to them."""
+    """Whether a field is set that stacked passes do not have: see `LATER_FIELDS`. How a mask is
+    made before training does not matter to them."""
     fields = [
         path
         for path in set_later_fields(trial)
