@@ -74,16 +74,13 @@ export interface HeadInputs extends Learned {
 
 /** What the head reads of these rows, without dropout. */
 export function headInputs(
-  { backbone, split, taskKind, adapter, layout }: TrialParts,
+  parts: TrialParts,
   weights: Float32Array,
   rows: ArrayLike<number>,
 ): HeadInputs {
+  const { split, taskKind } = parts;
   return tf.tidy(() => {
-    const tape = new Tape(false);
-    const pack = packRows(split, rows, findPadding(adapter, backbone));
-    const leaves = listLeaves(layout.shapes, weights, () => false);
-    const modules = new TrialModules(tape, adapter, leaves);
-    const trained = hasBackbone(adapter) ? trainedBackbone(tape, backbone, leaves) : backbone;
+    const { tape, pack, modules, trained } = fixWeights(parts, weights, rows);
     const everyToken = taskKind === Kind.TASK_KIND_QUESTION_ANSWERING;
     const { tensor } = encode(tape, trained, pack, modules, everyToken);
     return {
@@ -141,21 +138,32 @@ function differentiate(
   return found;
 }
 
+/** What a pass over these rows takes that has no gradient and no dropout. */
+function fixWeights(
+  { backbone, split, adapter, layout }: TrialParts,
+  weights: Float32Array,
+  rows: ArrayLike<number>,
+) {
+  const tape = new Tape(false);
+  const pack = packRows(split, rows, findPadding(adapter, backbone));
+  const leaves = listLeaves(layout.shapes, weights, () => false);
+  const modules = new TrialModules(tape, adapter, leaves);
+  const trained = hasBackbone(adapter) ? trainedBackbone(tape, backbone, leaves) : backbone;
+  return { tape, pack, modules, trained };
+}
+
 /**
  * Logits of these rows in the given order, without dropout: num_labels values per row or, for
  * QUESTION_ANSWERING, per token of the row.
  */
 export function predict(
-  { backbone, split, taskKind, adapter, layout }: TrialParts,
+  parts: TrialParts,
   weights: Float32Array,
   rows: ArrayLike<number>,
 ): Float32Array[] {
+  const { taskKind } = parts;
   return tf.tidy(() => {
-    const tape = new Tape(false);
-    const pack = packRows(split, rows, findPadding(adapter, backbone));
-    const leaves = listLeaves(layout.shapes, weights, () => false);
-    const modules = new TrialModules(tape, adapter, leaves);
-    const trained = hasBackbone(adapter) ? trainedBackbone(tape, backbone, leaves) : backbone;
+    const { tape, pack, modules, trained } = fixWeights(parts, weights, rows);
     const logits = forward(tape, trained, pack, modules, taskKind).tensor;
     const values = logits.dataSync() as Float32Array;
     const outputs = logits.shape[1]!;

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors.torch import load_file
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2, trainer_pb2
@@ -98,6 +99,16 @@ def weights(root: Path, trial_id: str) -> dict[str, Tensor]:
     return load_file(root / "trials" / trial_id / "adapter" / "adapter_model.safetensors")
 
 
+class Told(NamedTuple):
+    """A report of progress."""
+
+    phase: int
+    done: int
+    total: int
+    resumed: int
+    trial_steps: dict[str, int]
+
+
 class Recorder:
     """Keeps all that a job reports.
 
@@ -115,9 +126,13 @@ class Recorder:
         self.warnings: list[tuple[str, str, str]] = []
         self.metric_values: dict[tuple[str, str, int], float] = {}
         self.checkpoints: list[tuple[str, int]] = []
-        self.phases: list[int] = []
+        self.told: list[Told] = []
         self.moves = 0
         self._stop, self._stop_after = stop, stop_after
+
+    @property
+    def phases(self) -> list[int]:
+        return [each.phase for each in self.told]
 
     def progress(
         self,
@@ -128,7 +143,7 @@ class Recorder:
         trial_steps: dict[str, int],
         resumed: int = 0,
     ) -> None:
-        self.phases.append(phase)
+        self.told.append(Told(phase, done, total, resumed, trial_steps))
 
     def metrics(self, metrics: list[event_pb2.Metric]) -> None:
         self.metric_values |= {

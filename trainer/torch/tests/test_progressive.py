@@ -528,24 +528,14 @@ def test_each_pass_of_a_round_tells_that_the_loop_moves_at_the_steps_that_are_do
     engine: Engine, tiny_roberta: Path, trials_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sparse_adapter_engine.progress.SECONDS_BETWEEN_PROGRESS", 0)
-    seen: list[tuple[int, int, int, dict[str, int]]] = []
-
-    class Watching(Recorder):
-        def progress(
-            self,
-            phase: int,
-            done: int,
-            total: int,
-            rows_per_second: float,
-            trial_steps: dict[str, int],
-            resumed: int = 0,
-        ) -> None:
-            seen.append((phase, done, total, trial_steps))
-
     one = gradual("one", "snip", begin=3, every=4, rounds=1, scoring_rows=40)
     prune(engine, tiny_roberta, [one])
-    train(engine, tiny_roberta, [one], Watching())
-    in_training = [each[1:] for each in seen if each[0] == event_pb2.PHASE_TRAIN]
+    told = train(engine, tiny_roberta, [one])
+    in_training = [
+        (each.done, each.total, each.trial_steps)
+        for each in told.told
+        if each.phase == event_pb2.PHASE_TRAIN
+    ]
     # Five parts of 8 rows, and a pass of 120 tokens holds one or two of them.
     assert in_training.count((3, 12, {"one": 3})) >= 4
     assert in_training[-1] == (12, 12, {"one": 12})

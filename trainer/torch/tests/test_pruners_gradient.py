@@ -614,21 +614,6 @@ def test_every_pruner_leaves_an_exact_mask_and_controls_differ_from_it(
 def test_progress_ends_at_the_rows_of_all_rounds(
     cola: Path, backbone_path: str, tmp_path: Path
 ) -> None:
-    seen: list[tuple[int, int]] = []
-
-    class Watching(Recorder):
-        def progress(
-            self,
-            phase: int,
-            done: int,
-            total: int,
-            rows_per_second: float,
-            trial_steps: dict[str, int],
-            resumed: int = 0,
-        ) -> None:
-            if phase == event_pb2.PHASE_SCORE:
-                seen.append((done, total))
-
     rounds = {"rounds": 2, "schedule": job_pb2.PRUNE_SCHEDULE_LINEAR}
     trials = [
         gradient_trial("s", "snip", rounds=1),
@@ -636,10 +621,12 @@ def test_progress_ends_at_the_rows_of_all_rounds(
         trial("f", pruner="synflow", sparsity=0.5),
     ]
     trials[-1].prune.MergeFrom(job_pb2.Prune(rounds=7, schedule=job_pb2.PRUNE_SCHEDULE_LINEAR))
+    recorder = Recorder()
     Engine(fresh_root(cola, tmp_path / "root"), threads=1).run(
-        spec(backbone_path, trials, prune=job_pb2.PruneWork()), Watching()
+        spec(backbone_path, trials, prune=job_pb2.PruneWork()), recorder
     )
-    assert seen[-1] == (48 + 2 * 2 * 40 + 7, 48 + 2 * 2 * 40 + 7)
+    last = [told for told in recorder.told if told.phase == event_pb2.PHASE_SCORE][-1]
+    assert (last.done, last.total) == (48 + 2 * 2 * 40 + 7, 48 + 2 * 2 * 40 + 7)
 
 
 def test_an_adapter_without_matrices_is_pruned_by_nothing(

@@ -14,25 +14,10 @@ from sparse_adapter_engine.masks.score_store import ScoreStore
 PRUNERS = ("snip", "grasp", "gradient", "fisher", "skeleton")
 
 
-class Progress(Recorder):
-    """Keeps the last (done, total, resumed) of scoring, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scored = (0, 0, 0)
-
-    def progress(
-        self,
-        phase: int,
-        done: int,
-        total: int,
-        rows_per_second: float,
-        trial_steps: dict[str, int],
-        resumed: int = 0,
-    ) -> None:
-        super().progress(phase, done, total, rows_per_second, trial_steps, resumed)
-        if phase == event_pb2.PHASE_SCORE:
-            self.scored = (done, total, resumed)
+def scored(recorder: Recorder) -> tuple[int, int, int]:
+    """The last (done, total, resumed) of scoring."""
+    last = [told for told in recorder.told if told.phase == event_pb2.PHASE_SCORE][-1]
+    return last.done, last.total, last.resumed
 
 
 def pruned(name: str, pruner: str = "snip", sparsity: float = 0.4, **prune: Any) -> job_pb2.Trial:
@@ -45,8 +30,8 @@ def warmed_up(steps: int) -> dict[str, int]:
     return {"scoring_head": job_pb2.SCORING_HEAD_WARMED_UP, "scoring_head_steps": steps}
 
 
-def prune(engine: Engine, backbone: str | Path, *trials: job_pb2.Trial) -> Progress:
-    told = Progress()
+def prune(engine: Engine, backbone: str | Path, *trials: job_pb2.Trial) -> Recorder:
+    told = Recorder()
     engine.run(spec(backbone, list(trials), prune=job_pb2.PruneWork()), told)
     return told
 
@@ -78,12 +63,12 @@ def test_a_later_job_with_another_sparsity_and_control_scores_no_row_and_has_the
     beside.seed = 2
     first = prune(engine, backbone_path, beside, pruned("first", pruner))
     rows = 24 * (2 if pruner == "grasp" else 1)
-    assert first.scored == (2 * rows, 2 * rows, 0)
+    assert scored(first) == (2 * rows, 2 * rows, 0)
     reused = prune(engine, backbone_path, *later)
-    assert reused.scored == (rows, rows, rows)
+    assert scored(reused) == (rows, rows, rows)
 
     recomputed = prune(Engine(alone, threads=1), backbone_path, *later)
-    assert recomputed.scored == (rows, rows, 0)
+    assert scored(recomputed) == (rows, rows, 0)
     for one in later:
         assert mask(root, one.trial_id) == mask(alone, one.trial_id)
     assert reused.results == recomputed.results
@@ -98,9 +83,9 @@ def test_a_head_is_warmed_up_once_for_all_jobs(
     engine = Engine(fresh_root(cola, tmp_path / "root"), threads=1)
     require_invariant(engine)
     first = prune(engine, backbone_path, pruned("first", **warmed_up(2)))
-    assert first.scored == (24 + 24, 24 + 24, 0)
+    assert scored(first) == (24 + 24, 24 + 24, 0)
     later = prune(engine, backbone_path, pruned("later", sparsity=0.5, **warmed_up(2)))
-    assert later.scored == (24 + 24, 24 + 24, 24 + 24)
+    assert scored(later) == (24 + 24, 24 + 24, 24 + 24)
 
 
 def test_scores_that_fail_a_trial_fail_it_again(
@@ -114,7 +99,7 @@ def test_scores_that_fail_a_trial_fail_it_again(
         degenerate.adapter.init = job_pb2.ADAPTER_INIT_ZERO_UP
         degenerate.prune.scope = job_pb2.PRUNE_SCOPE_LOCAL
         told.append(prune(engine, backbone_path, degenerate))
-    assert [one.scored[2] for one in told] == [0, 24]
+    assert [scored(one)[2] for one in told] == [0, 24]
     assert told[0].failures["one"] == told[1].failures["other"]
 
 
@@ -141,15 +126,15 @@ def test_what_changes_the_scores_and_several_rounds_are_scored_anew(
     changed["width"].adapter.ffn_bottleneck = 9
     changed["smoothing"].train.label_smoothing = 0.1
     for name, one in changed.items():
-        assert prune(engine, backbone_path, one).scored[2] == 0, name
+        assert scored(prune(engine, backbone_path, one))[2] == 0, name
     twice = pruned("twice", sparsity=0.5, rounds=2, schedule=job_pb2.PRUNE_SCHEDULE_LINEAR)
-    assert prune(engine, backbone_path, twice).scored == (48, 48, 0)
+    assert scored(prune(engine, backbone_path, twice)) == (48, 48, 0)
 
     other_data = spec(backbone_path, [pruned("data")], prune=job_pb2.PruneWork())
     other_data.dataset.digest = "other"
-    told = Progress()
+    told = Recorder()
     engine.run(other_data, told)
-    assert told.scored == (24, 24, 0)
+    assert scored(told) == (24, 24, 0)
 
 
 def test_scores_go_with_their_backbone_but_stay_while_it_trains_at_another_precision(
@@ -162,9 +147,9 @@ def test_scores_go_with_their_backbone_but_stay_while_it_trains_at_another_preci
         training = spec(backbone_path, [pruned("first")], train=train_work(until_step=1))
         training.precision = job_pb2.PRECISION_BF16
         engine.run(training, Recorder())
-    assert prune(engine, backbone_path, pruned("second", sparsity=0.5)).scored == (24, 24, 24)
+    assert scored(prune(engine, backbone_path, pruned("second", sparsity=0.5))) == (24, 24, 24)
     engine.unload()
-    assert prune(engine, backbone_path, pruned("third", sparsity=0.6)).scored == (24, 24, 0)
+    assert scored(prune(engine, backbone_path, pruned("third", sparsity=0.6))) == (24, 24, 0)
 
 
 def test_the_least_recently_used_scores_go_first() -> None:
