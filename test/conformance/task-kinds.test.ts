@@ -83,7 +83,7 @@ describe.each([QUESTIONS, SUMMARIES])('$name', (kind) => {
 
     testListed('ignores the head to score with where the pruner reads no rows', async () => {
       const byMagnitude = trial('by-magnitude', {
-        prune: { ...trials[0]!.prune, pruner: Pruner.PRUNER_MAG, sparsity: 0.5 },
+        prune: { ...trials[0].prune, pruner: Pruner.PRUNER_MAG, sparsity: 0.5 },
       });
       byMagnitude.prune!.scoringHead = ScoringHead.SCORING_HEAD_PRIOR;
       const found = await run(here.client, buildJob(PRUNE, [byMagnitude]));
