@@ -31,7 +31,8 @@ class Adapter(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.up(F.relu(self.down(self.norm(x))))
+        change: Tensor = self.up(F.relu(self.down(self.norm(x))))
+        return x + change
 
 
 def adapt(outputs: Iterable[nn.Module], hidden: int, width: int) -> nn.ModuleList:
@@ -77,7 +78,8 @@ class AdaptedClassifier(nn.Module):
         states = self.encoder(
             input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask
         ).last_hidden_state
-        return self.out(torch.tanh(self.dense(states[:, 0])))
+        logits: Tensor = self.out(torch.tanh(self.dense(states[:, 0])))
+        return logits
 
     def trained(self) -> list[nn.Parameter]:
         return [parameter for parameter in self.parameters() if parameter.requires_grad]

@@ -1,6 +1,7 @@
 """This project's training loop as a contender."""
 
 import sys
+from typing import cast
 
 import torch
 from rows import Row
@@ -13,6 +14,7 @@ from sparse_adapter_engine.device.how import CPU_PASS_TOKENS, How
 from sparse_adapter_engine.files.checkpoints import Position
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.progress import Pace
+from sparse_adapter_engine.reporting import Reporter
 from sparse_adapter_engine.tasks.rows import RowTask
 from sparse_adapter_engine.training.cohort import Callbacks, train_cohort
 from sparse_adapter_engine.training.optimizer import AdamW
@@ -94,7 +96,7 @@ class Cohort:
             lambda run, failure: sys.exit(failure.message),
         )
         work = job_pb2.TrainWork(log_every_steps=10)
-        pace = Pace(_Silent(), event_pb2.PHASE_TRAIN, 0)
+        pace = Pace(cast(Reporter, _Silent()), event_pb2.PHASE_TRAIN, 0)
         train_cohort(
             RowTask(self.backbone, self.split, self.task_kind, How(CPU_PASS_TOKENS)),
             self.runs,
