@@ -45,9 +45,9 @@ export function curvePanels(tasks: readonly TaskDiagnostics[]): CurvePanel[] {
       const withCurve = rows.filter(({ curves }) => curves.some((curve) => curve.name === name));
       const shown = withCurve.slice(0, ROWS);
       const left = withCurve.length > ROWS ? `, the first ${ROWS} of ${withCurve.length} rows` : '';
-      const [evaluated, trained] = [name, 'loss'].map((which) => countCurves(rows, which));
+      const [evaluated, trained] = [countCurves(rows, name), countCurves(rows, 'loss')];
       // Trials that were done before the sweep evaluated on the way are not trained again.
-      const some = evaluated! < trained! ? `, ${evaluated} of ${trained} trials` : '';
+      const some = evaluated < trained ? `, ${evaluated} of ${trained} trials` : '';
       const axis = name === 'loss' ? 'training loss' : metricTitle(name);
       const points = shown.map((row) => listSeeds(row, name));
       return {

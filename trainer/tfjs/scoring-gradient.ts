@@ -3,7 +3,7 @@ import { elements } from '../../common/safetensors';
 import { Adapter, Dataset, type Trial } from '../../gen/ts/sparse_adapter/trainer/v1/job';
 import { permutation } from '../host/random';
 import { requireLabels, type Split } from '../host/splits';
-import { ScoringStore, type Tensors } from './scoring-store';
+import { ScoringStore, SharedTensors, type Tensors } from './scoring-store';
 import type { Layout } from './layout';
 import type { LoadedJob } from './loaded-job';
 import { lossAndGradient } from './model';
@@ -50,8 +50,7 @@ const SQUARES: Summing = {
 };
 
 export class ScoringGradients {
-  /** What this job has added to `first`. */
-  private readonly own = new Set<string>();
+  private readonly first: SharedTensors;
 
   /**
    * first: sums of first rounds, by everything that they depend on beside the backbone; trials that
@@ -62,8 +61,10 @@ export class ScoringGradients {
     private readonly dataset: Dataset,
     private readonly passes: Passes,
     private readonly rows?: Int32Array,
-    private readonly first = new ScoringStore(),
-  ) {}
+    first = new ScoringStore(),
+  ) {
+    this.first = new SharedTensors(first, passes.reused);
+  }
 
   /**
    * The gradient of L of Prune in job.proto by the `wanted` tensors, at `weights` (a flat vector of
@@ -105,29 +106,19 @@ export class ScoringGradients {
       ...[prune!.scoringHead, prune!.scoringHeadSteps, train!.labelSmoothing],
       Dataset.toJSON(this.dataset),
     ];
-    const key = JSON.stringify(made);
-    const known = isFirst ? this.first.find(key) : undefined;
-    if (known) {
-      await this.passes.reused(rows.length, !this.own.has(key));
-      return known;
-    }
-    const parts = this.loaded.parts(trial, layout, 'train');
-    const sums = Object.entries(layout.shapes)
-      .filter(([name]) => wanted(name))
-      .map(([name, shape]) => [name, new Float64Array(elements(shape))] as const);
-    for (const { some, all } of listPasses(rows, prune!.scoringBatch, summing.rows)) {
-      const { gradients } = lossAndGradient(parts, weights, some, wanted);
-      for (const [name, sum] of sums) summing.add(sum, gradients[name]!, some.length, all);
-      await this.passes.passed(some.length);
-    }
-    const gradient = Object.fromEntries(
-      sums.map(([name, sum]) => [name, Float32Array.from(sum)] as const),
-    );
-    if (isFirst) {
-      this.first.put(key, gradient);
-      this.own.add(key);
-    }
-    return gradient;
+    const pass = async (): Promise<Tensors> => {
+      const parts = this.loaded.parts(trial, layout, 'train');
+      const sums = Object.entries(layout.shapes)
+        .filter(([name]) => wanted(name))
+        .map(([name, shape]) => [name, new Float64Array(elements(shape))] as const);
+      for (const { some, all } of listPasses(rows, prune!.scoringBatch, summing.rows)) {
+        const { gradients } = lossAndGradient(parts, weights, some, wanted);
+        for (const [name, sum] of sums) summing.add(sum, gradients[name]!, some.length, all);
+        await this.passes.passed(some.length);
+      }
+      return Object.fromEntries(sums.map(([name, sum]) => [name, Float32Array.from(sum)] as const));
+    };
+    return isFirst ? this.first.take(JSON.stringify(made), rows.length, pass) : pass();
   }
 }
 

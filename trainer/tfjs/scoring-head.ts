@@ -17,7 +17,7 @@ import type { LoadedJob } from './loaded-job';
 import { headInputs, headLossAndGradient, type HeadInputs } from './model';
 import { AdamW } from './optimizer';
 import { chooseScoringRows, type Passes } from './scoring-gradient';
-import type { ScoringStore, Tensors } from './scoring-store';
+import { SharedTensors, type ScoringStore, type Tensors } from './scoring-store';
 
 /** What the contract says of the steps of WARMED_UP. */
 const BATCH = 32;
@@ -36,16 +36,17 @@ export function countHeadRows({ prune }: Trial, rows: number): number {
 }
 
 export class ScoringHeads {
-  /** What this job has added to `known`. */
-  private readonly own = new Set<string>();
+  private readonly shared: SharedTensors;
 
   /** known: warmed-up heads, by everything that they depend on beside the backbone. */
   constructor(
     private readonly loaded: LoadedJob,
     private readonly dataset: Dataset,
     private readonly passes: Passes,
-    private readonly known: ScoringStore,
-  ) {}
+    known: ScoringStore,
+  ) {
+    this.shared = new SharedTensors(known, passes.reused);
+  }
 
   /** A trial's first weights (a flat vector of the layout), with the head they are scored with. */
   async start(trial: Trial, layout: Layout): Promise<Float32Array> {
@@ -69,16 +70,9 @@ export class ScoringHeads {
       ...['head', seed, Adapter.toJSON(adapter!), rows.length, steps, train!.labelSmoothing],
       Dataset.toJSON(this.dataset),
     ];
-    const key = JSON.stringify(made);
-    const known = this.known.find(key);
-    if (known) {
-      await this.passes.reused(countHeadRows(trial, rows.length), !this.own.has(key));
-      return known;
-    }
-    const head = await this.train(trial, layout, weights, rows);
-    this.known.put(key, head);
-    this.own.add(key);
-    return head;
+    return this.shared.take(JSON.stringify(made), countHeadRows(trial, rows.length), () =>
+      this.train(trial, layout, weights, rows),
+    );
   }
 
   private async train(
@@ -93,7 +87,9 @@ export class ScoringHeads {
     );
     const shapes = Object.fromEntries(own.map(([name]) => [name, layout.shapes[name]!]));
     const isTrained = (name: string): boolean => !layout.frozen.has(name);
-    const head = concatenate(own.map(([, view]) => view));
+    const head = new Float32Array(own.reduce((sum, [, { length }]) => sum + length, 0));
+    const trained = makeViews(shapes, head);
+    for (const [name, view] of own) trained[name]!.set(view);
     const gradient = new Float32Array(head.length);
     const slopes = makeViews(shapes, gradient);
     const moments = () => new Float32Array(head.length);
@@ -115,7 +111,7 @@ export class ScoringHeads {
       optimizer.update(head, gradient, 1, ADAMW, step + 1, ADAMW.learningRate);
       await this.passes.passed(step < batches.length ? batch.length : 0);
     }
-    return makeViews(shapes, head);
+    return trained;
   }
 }
 
@@ -131,16 +127,6 @@ function listBatches(rows: Int32Array): Int32Array[] {
   return Array.from({ length: Math.ceil(rows.length / BATCH) }, (_, i) =>
     rows.subarray(i * BATCH, (i + 1) * BATCH),
   );
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** log((n_c + 1) / (n + C)) of each class c, or the mean of the numbers. */

@@ -46,6 +46,30 @@ export class ScoringStore {
   }
 }
 
+/** What one job takes from the store, and adds to it. */
+export class SharedTensors {
+  private readonly own = new Set<string>();
+
+  /** reused: told of rows whose passes something kept stands for, of this job or an earlier one. */
+  constructor(
+    private readonly store: ScoringStore,
+    private readonly reused: (rows: number, wasEarlier: boolean) => Promise<void>,
+  ) {}
+
+  /** What is kept under a key, else what `make` makes of so many rows. key: as in `put`. */
+  async take(key: string, rows: number, make: () => Promise<Tensors>): Promise<Tensors> {
+    const known = this.store.find(key);
+    if (known) {
+      await this.reused(rows, !this.own.has(key));
+      return known;
+    }
+    const made = await make();
+    this.store.put(key, made);
+    this.own.add(key);
+    return made;
+  }
+}
+
 /** Bytes. */
 function sizeOf(tensors: Tensors): number {
   return Object.values(tensors).reduce((sum, { byteLength }) => sum + byteLength, 0);

@@ -3,11 +3,9 @@ import { planExtension } from '../../orchestrator/config/extended-plan';
 import { readAsked } from '../../orchestrator/store/asked';
 import { followPlan, readPlan, writePlan } from '../../orchestrator/store/plan-store';
 import { canonicalJson } from '../../orchestrator/sweep/canonical';
-import { listCohortRefs } from '../../orchestrator/sweep/cohorts';
-import { decidesEarly, isSearching } from '../../orchestrator/sweep/search';
 import type { ExtendRequest } from '../messages';
 import { beatDuring } from './heartbeat';
-import type { Decided } from './search';
+import { describePlanned, type Decided } from './search';
 import type { WorkerSetup } from './worker-setup';
 
 /**
@@ -29,11 +27,6 @@ export function extendPlan(
     const extended = isIn
       ? plan
       : followPlan(plan, planExtension(plan, await readAsked(root, sweepId), extension, maxCohort));
-    return {
-      planDigest: await writePlan(root, extended),
-      cohorts: listCohortRefs(extended),
-      hasSearch: isSearching(extended),
-      ...(decidesEarly(extended) && { decidesEarly: true }),
-    };
+    return describePlanned(await writePlan(root, extended), extended);
   });
 }

@@ -4,7 +4,7 @@ import { readPlan, writePlan } from '../../orchestrator/store/plan-store';
 import { writeStopped } from '../../orchestrator/store/rung-results';
 import { listCohortRefs } from '../../orchestrator/sweep/cohorts';
 import { decidesEarly, isSearching } from '../../orchestrator/sweep/search';
-import type { CohortRef } from '../../orchestrator/sweep/types';
+import type { CohortRef, Plan } from '../../orchestrator/sweep/types';
 import { beatDuring } from './heartbeat';
 import type { WorkerSetup } from './worker-setup';
 
@@ -18,6 +18,13 @@ export interface Decided {
   /** Whether some may be decided before that. */
   decidesEarly?: true;
 }
+
+export const describePlanned = (planDigest: string, plan: Plan): Decided => ({
+  planDigest,
+  cohorts: listCohortRefs(plan),
+  hasSearch: isSearching(plan),
+  ...(decidesEarly(plan) && { decidesEarly: true }),
+});
 
 /**
  * Writes the plan that follows, and the outcomes of the trials that are stopped. Results do not
@@ -35,11 +42,6 @@ export function decideChoices(
     signal.throwIfAborted();
     const writtenDigest = await writePlan(setup.root, decided);
     await writeStopped(setup.root, decided);
-    return {
-      planDigest: writtenDigest,
-      cohorts: listCohortRefs(decided),
-      hasSearch: isSearching(decided),
-      ...(decidesEarly(decided) && { decidesEarly: true }),
-    };
+    return describePlanned(writtenDigest, decided);
   });
 }

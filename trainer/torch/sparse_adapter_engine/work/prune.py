@@ -84,8 +84,9 @@ def run_prune(context: Context, spec: job_pb2.JobSpec, reporter: Reporter) -> No
         start.weights = with_scoring_head(start, loaded.task("train"), passed)
     while starts := [start for start in starts if start.prunings]:
         for start, scores in zip(starts, score(loaded.task("train"), starts, passed), strict=True):
-            if _may_be_shared(loaded, start):
-                context.scores.put(_key(loaded, start), scores)
+            key = _key(loaded, start)
+            if key is not None:
+                context.scores.put(key, scores)
             _keep(context, loaded, start, scores, reporter)
 
 
@@ -98,22 +99,16 @@ def _known_scores(
     context: Context, loaded: Loaded, starts: list[Start]
 ) -> list[tuple[Start, Scores]]:
     """Those of the starts whose scores an earlier job has left in memory, with these."""
-    found = [
-        (start, context.scores.find(_key(loaded, start)))
-        for start in starts
-        if _may_be_shared(loaded, start)
-    ]
+    keys = [(start, _key(loaded, start)) for start in starts]
+    found = [(start, context.scores.find(key)) for start, key in keys if key is not None]
     return [(start, scores) for start, scores in found if scores is not None]
 
 
-def _may_be_shared(loaded: Loaded, start: Start) -> bool:
-    """Whether other jobs may use the start's scores: where they depend on masks, or the last bits
-    on who is scored beside it, each job has its own."""
-    return start.trial.prune.rounds == 1 and loaded.backbone.row_invariant
-
-
-def _key(loaded: Loaded, start: Start) -> Hashable:
-    """All that determines the scores of a start's first round."""
+def _key(loaded: Loaded, start: Start) -> Hashable | None:
+    """All that determines the scores of a start's only round. None where other jobs may not use
+    them: they depend on masks, or their last bits on who is scored beside it."""
+    if start.trial.prune.rounds > 1 or not loaded.backbone.row_invariant:
+        return None
     inputs = (loaded.spec.backbone, loaded.spec.dataset, loaded.environment)
     return (*(each.SerializeToString(deterministic=True) for each in inputs), start.shared)
 
