@@ -61,7 +61,11 @@ export function addSweepOptions(command: Command): Command {
   return addPrecisionOption(command)
     .option('--profile <name>', 'profile of the sweep file (without a GPU, `quick` is the default)')
     .option('--backbone <name>', 'Hugging Face directory or hub id, or all-MiniLM-L6-v2')
-    .option('--tasks <list>', 'override the tasks of the file, for example mrpc,rte', parseList)
+    .option(
+      '--tasks <list>',
+      'override the tasks of the file, for example mrpc,rte; each keeps its settings there',
+      parseList,
+    )
     .option('--seeds <list>', 'override the seeds of the file: 1,2,3 or 1-5 or 1-3,7', parseSeeds)
     .option('--rows <n>', 'maximum training rows per task, or `all`', parseRows)
     .option(

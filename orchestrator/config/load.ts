@@ -97,7 +97,12 @@ function buildConfig(
       message: problem.message,
     }));
   const over = checkTyped(given);
+  const inFile = settings.tasks ?? [];
   settings = mergeSettings(settings, over);
+  // The command line only names tasks: their settings are those that the file has for them.
+  settings.tasks = settings.tasks?.map(
+    (task) => inFile.find((each) => !('kind' in each) && each.name === task.name) ?? task,
+  );
   const lines = settings.compare?.length ?? DEFAULT_COMPARE.length;
   for (const { rungs, ...added } of extensions) {
     settings = addSettings(settings, checkTyped(added));
@@ -122,6 +127,9 @@ function buildConfig(
     ),
   );
   const whereWritten = (path: readonly PropertyKey[]) => {
+    const [of, task, ...key] = path;
+    const place = of === 'tasks' ? inFile.indexOf(written[Number(task)]!) : -1;
+    if (place >= 0) return whereIs([...tasksPath, place, ...key]);
     if (isWritten(over, path)) return 'command line';
     return whereIs(
       profile !== null && isWritten(profiles[profile], path)

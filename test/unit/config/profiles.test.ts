@@ -34,6 +34,22 @@ describe('profiles and overrides', () => {
     expect(config.tasks).toHaveLength(2);
   });
 
+  test.each([
+    ['the file', 'tasks: [rte, {name: mrpc, train: {epochs: 2}}]', {}],
+    [
+      'its profile',
+      'tasks: [mrpc]\nprofiles: {q: {description: x, tasks: [{name: mrpc, train: {epochs: 2}}]}}',
+      { profile: 'q' },
+    ],
+  ])('a task that the command line names has the settings of %s', (_, text, options) => {
+    const config = load(`${text}\ntrain: {epochs: 7}`, {
+      ...options,
+      overrides: { tasks: ['mrpc'] },
+    });
+    expect(config.tasks).toHaveLength(1);
+    expect(trainOf(config.tasks[0])).toMatchObject({ epochs: 2 });
+  });
+
   test('what the command line says goes before both', () => {
     const config = load(yaml, {
       profile: 'quick',

@@ -17,8 +17,11 @@ from .workloads import MRPC, RandomRows, random_rows
 # The mixed cohort's row lengths, and its number of trials.
 MIXED_LENGTHS, MIXED_TRIALS = (11, 53, 128), 8
 REPEATED_STEPS = 6
-# Relative norms. bf16 costs anyone about this much: see the control.
-FLOAT32_BOUND, BF16_BOUND = 1e-4, 5e-2
+# A relative norm.
+FLOAT32_BOUND = 1e-4
+# A multiple of the control's, because what bf16 costs depends on the weights. Autocast keeps norms
+# and residual sums in float32; a prototype with one bf16 stream had 1.56 to 1.75 times its error.
+BF16_BOUND = 1.75
 
 
 @dataclass
@@ -48,11 +51,10 @@ class Checks:
             return max(_relative(*each) for each in zip(found, right, strict=True))
 
         name = f"gradient against Transformers in float32, worst of {MIXED_TRIALS} trials"
-        self.report.check(
-            f"{name}: Transformers in bf16 (control)",
-            worst(by_transformers(autocast=True)),
-        )
-        for precision, bound in (("float32", FLOAT32_BOUND), ("bf16", BF16_BOUND)):
+        control = worst(by_transformers(autocast=True))
+        self.report.check(f"{name}: Transformers in bf16 (control)", control)
+        bounds = {"float32": FLOAT32_BOUND, "bf16": BF16_BOUND * control}
+        for precision, bound in bounds.items():
             with closing(self._cohort(precision, rows, asked)) as cohort:
                 cohort.step()
                 cohort.settle()

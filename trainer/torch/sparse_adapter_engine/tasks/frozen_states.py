@@ -23,8 +23,11 @@ _NOTHING = TrialModules(job_pb2.Adapter(unfrozen=job_pb2.UNFROZEN_NONE), {}, dro
 
 def states_size(backbone: Encoder, split: Split, every_token: bool) -> int:
     """Bytes of a split's states."""
-    count = split.input_ids.numel() if every_token else split.rows
-    return 4 * count * backbone.hidden
+    return 4 * _count(split, every_token) * backbone.hidden
+
+
+def _count(split: Split, every_token: bool) -> int:
+    return split.input_ids.numel() if every_token else split.rows
 
 
 class FrozenStates:
@@ -48,7 +51,7 @@ class FrozenStates:
         self._block_of = torch.empty_like(order)
         self._block_of[order] = torch.arange(split.rows) // block_rows
         self._known = torch.zeros(len(self._blocks), dtype=torch.bool)
-        count = split.input_ids.numel() if every_token else split.rows
+        count = _count(split, every_token)
         self._states = torch.empty(count, backbone.hidden, device=backbone.device)
 
     @torch.no_grad()
