@@ -50,6 +50,12 @@ describe('profiles and overrides', () => {
     expect(trainOf(config.tasks[0])).toMatchObject({ epochs: 2 });
   });
 
+  test('what is wrong in the settings of such a task is located in the file', () => {
+    const text = 'tasks:\n  - rte\n  - {name: mrpc, train: {learning_rate: {from: 1e-4, to: 0.1}}}';
+    const problems = listProblems(text, { overrides: { tasks: ['mrpc'] } });
+    expect(problems).toEqual([expect.stringMatching(/^3: .*train\.learning_rate: a range/)]);
+  });
+
   test('what the command line says goes before both', () => {
     const config = load(yaml, {
       profile: 'quick',
