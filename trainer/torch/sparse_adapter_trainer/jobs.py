@@ -22,6 +22,7 @@ from sparse_adapter_engine.files.temporary_names import remove_leftovers
 
 from .job import Job, read_job
 from .retention import Retention
+from .work_counts import WorkCounts
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class JobStore:
         self.queue_length = queue_length
         # For a person: what the working thread waits for; empty while it works.
         self.waiting_for = ""
+        # What its runs have done, for whoever asks.
+        self.counts = WorkCounts()
         self._quarantine_after = quarantine_after
         self._retention = retention or Retention()
         self.folder = state / "jobs"
@@ -229,6 +232,8 @@ class JobStore:
             except OSError as error:
                 self.wait_for_room(error, job.folder)
                 return False
+            # Still under the lock: whoever sees that the run has ended sees it counted.
+            self.counts.end(state)
             self._running = None
             job.running_mark.unlink(missing_ok=True)
             self._forget_old()

@@ -34,7 +34,7 @@ def render(
     artifacts: ArtifactServicer,
 ) -> str:
     """All metrics. Those of trainers in TypeScript are the same: trainer/host/metrics.ts."""
-    counts, devices = worker.counts, capabilities.devices
+    devices, counts = capabilities.devices, store.counts
     running, queued = (len(store.newest_first([state])) for state in (RUNNING, QUEUED))
     about = {
         "framework": capabilities.framework,

@@ -1,4 +1,4 @@
-"""What the engine has done since the process began."""
+"""What the runs of jobs have done since the process began."""
 
 from collections import Counter
 

@@ -19,7 +19,6 @@ from sparse_adapter_engine.reporting import Reporter
 from .device_faults import breaks_the_device
 from .job import Job
 from .jobs import CANCELLED, FAILED, INTERRUPTED, JobStore, NothingToDo
-from .work_counts import WorkCounts
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +52,6 @@ class Worker:
         """unload_after_seconds: without a job for that long, the engine frees its backbone; None:
         never."""
         self.engine: Future[EngineLike] = Future()
-        # What the engine has done, for whoever asks.
-        self.counts = WorkCounts()
         self._make_engine = make_engine
         self._unload_after_seconds = unload_after_seconds
         self._store: Future[JobStore] = Future()
@@ -87,7 +84,6 @@ class Worker:
             while (job := self._take(engine, store)) is not None:
                 self.moved()
                 self._run_job(engine, store, job)
-                self.counts.end(job.record.state)
         except BaseException:
             # For example, the device is broken. A trainer without its working thread must not look
             # alive.
@@ -108,7 +104,7 @@ class Worker:
         self._last_moved = time.monotonic()
 
     def _run_job(self, engine: EngineLike, store: JobStore, job: Job) -> None:
-        reporter = JobReporter(store, job, self.moved, self.counts)
+        reporter = JobReporter(store, job, self.moved)
         try:
             spec = job.spec()
             _run_on_device(engine, spec, reporter)
@@ -166,14 +162,11 @@ def _run_on_device(engine: EngineLike, spec: job_pb2.JobSpec, reporter: Reporter
 class JobReporter:
     """Writes the engine's reports about a job into the job's log."""
 
-    def __init__(
-        self, store: JobStore, job: Job, moved: Callable[[], None], counts: WorkCounts
-    ) -> None:
+    def __init__(self, store: JobStore, job: Job, moved: Callable[[], None]) -> None:
         self.trials_with_result: set[str] = set()
         self._store = store
         self._job = job
         self._moved = moved
-        self._counts = counts
 
     def progress(
         self,
@@ -197,7 +190,7 @@ class JobReporter:
             trial_steps=steps,
             resumed=resumed,
         )
-        self._counts.progress(progress)
+        self._store.counts.progress(progress)
         self._emit(event_pb2.Event(progress=progress))
 
     def metrics(self, metrics: list[event_pb2.Metric]) -> None:

@@ -20,7 +20,6 @@ from sparse_adapter_engine.files.room import write_when_there_is_room
 from sparse_adapter_trainer.event_log import EventLog
 from sparse_adapter_trainer.job import Job
 from sparse_adapter_trainer.jobs import JobStore
-from sparse_adapter_trainer.work_counts import WorkCounts
 from sparse_adapter_trainer.worker import JobReporter
 
 QUEUED = event_pb2.JOB_STATE_QUEUED
@@ -182,7 +181,7 @@ def test_a_trainer_that_is_stopped_does_not_wait_and_its_job_goes_on_in_the_next
 def reporter(store: JobStore) -> Iterator[JobReporter]:
     job = submit(store)
     store.take()
-    yield JobReporter(store, job, moved=lambda: None, counts=WorkCounts())
+    yield JobReporter(store, job, moved=lambda: None)
 
 
 @pytest.mark.parametrize(
