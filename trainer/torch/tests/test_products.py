@@ -26,7 +26,7 @@ from sparse_adapter_engine.data.rows import PackedRows, Split
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.sites import Prefix
 from sparse_adapter_engine.modules.trial_modules import TrialModules
-from sparse_adapter_engine.products import linear
+from sparse_adapter_engine.products import linear, linear_onto
 from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.tasks.part import Part
 
@@ -65,6 +65,25 @@ def test_a_product_of_many_rows_has_the_value_and_the_first_and_second_derivativ
     )
     assert "_Linear" in str(found[0].grad_fn)
     assert max(off(*pair) for pair in zip(found, expected, strict=True)) < 1e-4
+
+
+@pytest.mark.parametrize("rows", [400, 4])
+def test_a_product_onto_a_base_has_the_bits_of_a_sum_and_its_derivatives(rows: int) -> None:
+    operands = random(rows, 64), random(384, 64, seed=1), random(384, seed=2)
+    base = random(rows, 384, seed=3)
+    found = derivatives(lambda base, *given: linear_onto(base, *given, scale=1), base, *operands)
+    expected = derivatives(lambda base, *given: linear(*given) + base, base, *operands)
+    assert ("_Linear" in str(found[0].grad_fn)) == (rows == 400)
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+
+
+def test_a_product_onto_a_base_is_scaled_and_leaves_the_base_as_it_was() -> None:
+    base, before = random(400, 384), random(400, 384)
+    x, weight, bias = random(400, 64, seed=1), random(384, 64, seed=2), random(384, seed=3)
+    for scale in (1.0, 0.5):
+        found = linear_onto(base, x, weight, bias, scale)
+        assert off(found, before + scale * F.linear(x, weight, bias)) < 1e-5
+        assert torch.equal(base, before)
 
 
 def test_a_gradient_that_is_one_value_expanded_and_more_than_two_dimensions_are_taken() -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparse_adapter_engine.products import linear
+from sparse_adapter_engine.products import linear, linear_onto
 
 
 class TrialAxis(Protocol):
@@ -49,9 +49,7 @@ class OneTrial:
         self, base: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float
     ) -> Tensor:
         """See TrialAxis."""
-        y = linear(x, weight, bias)
-        # In place: a new tensor of all tokens costs more than the sum.
-        return (y if scale == 1 else y.mul_(scale)).add_(base)
+        return linear_onto(base, x, weight, bias, scale)
 
     def add(self, x: Tensor, vector: Tensor, scale: float = 1.0) -> Tensor:
         """See TrialAxis."""

@@ -297,11 +297,12 @@ def _inputs(
 def _queries(x: Tensor, runs: list[_Run], heads: int) -> Iterator[Tensor]:
     """Each run's part of x [tokens or rows, d] as [rows · heads, length or 1, dim]: a view of a
     single row, a copy of several."""
-    for run, part in zip(runs, x.unflatten(1, (heads, -1)).split(_sizes(x, runs)), strict=True):
+    by_head = x.unflatten(1, (heads, -1)).transpose(0, 1)
+    for run, part in zip(runs, by_head.split(_sizes(x, runs), 1), strict=True):
         yield (
-            part.transpose(0, 1)
+            part
             if run.rows == 1
-            else part.unflatten(0, (run.rows, -1)).transpose(1, 2).flatten(0, 1)
+            else part.unflatten(1, (run.rows, -1)).transpose(0, 1).flatten(0, 1)
         )
 
 

@@ -15,8 +15,8 @@ from torch.nn.functional import gelu
 from .encoder import Layer
 from .frozen import FrozenLinear
 
-# Fewer rows starve the products, more overflow the caches; 256 to 512 were equally fast.
-_BLOCK = 256
+# With 320 rows a step takes 1.4 % longer, with 640 the same.
+_BLOCK = 512
 
 
 def is_blocked(layer: Layer) -> bool:
