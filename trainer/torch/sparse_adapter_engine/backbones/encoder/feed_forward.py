@@ -15,7 +15,7 @@ from torch.nn.functional import gelu
 from .encoder import Layer
 from .frozen import FrozenLinear
 
-# With 320 rows a step takes 1.4 % longer, with 640 the same.
+# Measured: 448 and 640 alike, 256 and 320 about 1 % more for a whole step.
 _BLOCK = 512
 
 
