@@ -7,6 +7,8 @@ import from here, never the other way round.
 
 import os
 
+from .device.memory import keep_freed_memory
+
 # How long an idle thread spins before it sleeps; the OpenMP runtime reads it when torch loads.
 # Measured on two cores, compared with no spin: a trial alone trains 21-34 % faster, two trainers on
 # the same cores 9-14 % slower. 20,000 turns would give a trial alone 5 % more, and two trainers a
@@ -15,3 +17,5 @@ import os
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+keep_freed_memory()
