@@ -50,6 +50,7 @@ export class TwoRuns {
     hit.brake.hold();
     const [undisturbed] = await Promise.all([calm.place.run(typed), disturb(hit)]);
     expect(undisturbed.status).toBe(0);
+    expect(hit.brake.wasFelt).toBe(true);
     expect(comparable(hit.place)).toEqual(comparable(calm.place));
     expect(filesOfTrials(hit.place, texts)).toEqual(filesOfTrials(calm.place, texts));
     return hit.place;

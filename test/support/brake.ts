@@ -3,7 +3,7 @@
  * file says. A job lasts until the test lets it go, on a machine of any speed, and the processor
  * has no more to do.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REPOSITORY } from './trainers';
 
@@ -11,8 +11,6 @@ import { REPOSITORY } from './trainers';
 export const BRAKE_VARIABLE = 'SA_ORCH_TEST_BRAKE';
 
 export class Brake {
-  /** Stands in for the interpreter of the PyTorch trainer. */
-  readonly python: string;
   /** In this environment the trainers that `sa-orch` starts have the brake. */
   readonly env: NodeJS.ProcessEnv;
   private readonly file: string;
@@ -21,18 +19,26 @@ export class Brake {
   constructor(folder: string, python: string) {
     mkdirSync(folder, { recursive: true });
     this.file = join(folder, 'brake');
-    this.python = join(folder, 'python');
+    const standIn = join(folder, 'python');
     const script = join(REPOSITORY, 'test/support/braked_trainer.py');
+    const braked = `-c 'import runpy; runpy.run_path("${script}", run_name="__main__")'`;
+    // Whatever comes before it, the module of the PyTorch trainer is replaced.
     writeFileSync(
-      this.python,
+      standIn,
       '#!/bin/sh\n' +
-        `[ "$1 $2" = "-m sparse_adapter_trainer" ] && shift 2 && set -- ${script} "$@"\n` +
+        'for each; do\n' +
+        '  shift\n' +
+        '  case "$each" in\n' +
+        `    sparse_adapter_trainer) set -- "$@" ${braked} ;;\n` +
+        '    *) set -- "$@" "$each" ;;\n' +
+        '  esac\n' +
+        'done\n' +
         `exec ${python} "$@"\n`,
       { mode: 0o755 },
     );
     this.env = {
       [BRAKE_VARIABLE]: this.file,
-      SA_ORCH_PYTHON: this.python,
+      SA_ORCH_PYTHON: standIn,
       NODE_OPTIONS: `--require ${join(REPOSITORY, 'dist/test/support/brake-host.js')}`,
     };
   }
@@ -44,5 +50,10 @@ export class Brake {
 
   release(): void {
     rmSync(this.file, { force: true });
+  }
+
+  /** Whether it has held up any pass: otherwise a test that needs it tests nothing. */
+  get wasFelt(): boolean {
+    return existsSync(`${this.file}.felt`);
   }
 }

@@ -17,6 +17,7 @@ working = JobReporter.working
 
 def brake(reporter: JobReporter) -> None:
     if BRAKE.exists():
+        BRAKE.with_suffix(".felt").touch()
         time.sleep(int(BRAKE.read_text() or 0) / 1000)
     working(reporter)
 

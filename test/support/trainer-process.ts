@@ -91,8 +91,7 @@ export function spawnTrainer(
     '--queue-length',
     '2',
   ];
-  const file = (name === 'default' && brake?.python) || command.file;
-  return spawn(file, [...command.args, ...where, ...options], {
+  return spawn(command.file, [...command.args, ...where, ...options], {
     cwd: REPOSITORY,
     env: { ...process.env, ...command.env, ...brake?.env },
     stdio: ['ignore', 'pipe', stderr],
