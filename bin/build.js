@@ -162,7 +162,7 @@ async function lockBuild() {
 
 /** Builds dist/ unless it is up to date. */
 async function build() {
-  if (!existsSync(join(ROOT, 'node_modules', 'typescript')))
+  if (!existsSync(join(ROOT, 'node_modules', 'typescript-7')))
     throw new Error('dependencies are not installed: run `npm ci` first');
   const release = await lockBuild();
   const fresh = join(WORKSHOP, 'dist');
@@ -172,7 +172,7 @@ async function build() {
     rmSync(WORKSHOP, { recursive: true, force: true });
     mkdirSync(WORKSHOP, { recursive: true });
     generateContract();
-    run('compiling', 'typescript/bin/tsc', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
+    run('compiling', 'typescript-7/bin/tsc', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
     await bundleWorkflows(fresh);
     writeFileSync(join(fresh, '.stamp'), stamp);
     swapIn(fresh, DIST);
