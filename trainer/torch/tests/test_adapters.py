@@ -1,6 +1,7 @@
 """Each form of adapter computes what its paper says, alone and among other forms."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,7 +18,7 @@ from transformers import AutoModel
 from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 from sparse_adapter_engine.backbones.encoder.forward import forward
 from sparse_adapter_engine.backbones.encoder.loading import load_encoder
-from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.data.rows import Split, fill
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.trial_modules import TrialModules
 from sparse_adapter_engine.tasks.losses import loss
@@ -74,9 +75,10 @@ def drawn(
     }
 
 
+@pytest.mark.parametrize("multiple", [1, 32])
 @pytest.mark.parametrize("form", FORMS)
 def test_logits_and_gradients_equal_the_papers_formulas_on_transformers_padded_forward(
-    form: str, tiny_roberta: Path
+    form: str, multiple: int, tiny_roberta: Path
 ) -> None:
     asked, backbone = FORMS[form], load_encoder(str(tiny_roberta), torch.device("cpu"))
     tensors, split = drawn(asked, backbone), ragged(backbone.vocabulary, backbone.token_types)
@@ -88,6 +90,8 @@ def test_logits_and_gradients_equal_the_papers_formulas_on_transformers_padded_f
         part = Part.of(
             0, split, torch.arange(split.rows), TrialModules(asked, tensors, dropout=None)
         )
+        part = replace(part, pack=fill(part.pack, multiple))
+        assert (part.pack.filling > 0) == (multiple > 1)
         (logits,) = forward(
             backbone, [part], job_pb2.TASK_KIND_CLASSIFICATION, twice_differentiable
         )

@@ -10,7 +10,7 @@ import torch
 from conftest import write_split
 from sparse_adapter.trainer.v1 import job_pb2
 
-from sparse_adapter_engine.data.rows import load_split, require_labels
+from sparse_adapter_engine.data.rows import fill, load_split, require_labels
 from sparse_adapter_engine.errors import JobFailed
 from sparse_adapter_engine.files.artifacts import read_tensors, write_folder, write_tensors
 from sparse_adapter_engine.files.digests import describe
@@ -93,6 +93,25 @@ def test_a_prompts_tokens_come_after_each_rows_own_and_count_as_tokens(tmp_path:
     assert pack.first.tolist() == [0, 3]
     assert pack.groups == ((1, 3), (1, 5))
     assert pack.tokens == 8
+
+
+def test_a_pack_is_filled_up_to_a_multiple_of_tokens_that_belong_to_no_row(tmp_path: Path) -> None:
+    write_split(
+        tmp_path / "datasets" / "d" / "train.safetensors",
+        ROWS,
+        torch.tensor([0, 1, 0, 1], dtype=torch.int32),
+    )
+    split = load_split(tmp_path, CLASSES, "train", 100, 2, 10)
+    for prompt, tokens in ((0, 7), (2, 13)):
+        pack = split.pack(torch.tensor([2, 0, 1]), prompt)
+        filled = fill(pack, 16)
+        assert (filled.tokens, filled.row_tokens, filled.filling) == (16, tokens, 16 - tokens)
+        assert filled.prompt[tokens:].tolist() == [-1] * filled.filling
+        for name in ("input_ids", "token_type_ids", "position_ids", "prompt"):
+            assert getattr(filled, name)[:tokens].equal(getattr(pack, name)), name
+        assert filled.groups == pack.groups
+        assert filled.own_groups == pack.own_groups == [(1, 1), (2, 3)]
+        assert fill(filled, 16) is filled
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Whatever its adapter, a trial of a cohort ends with the weights of its lone run."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -8,11 +9,17 @@ import torch
 from engine_support import Recorder, fresh_root, spec, train_work, trial, weights
 from server_support import IdleEngine
 from sparse_adapter.trainer.v1 import job_pb2
-from test_adapters import FORMS, adapter
+from test_adapters import FORMS, adapter, drawn
+from test_encoder import ragged
 from torch import Tensor
 
+from sparse_adapter_engine.backbones.encoder.encoder import Encoder
+from sparse_adapter_engine.device.how import How
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.modules.forms import has_matrices
+from sparse_adapter_engine.modules.trial_modules import TrialModules
+from sparse_adapter_engine.stacked.operations import PLAIN
+from sparse_adapter_engine.tasks.rows import RowTask
 from sparse_adapter_trainer.capabilities import describe
 
 # Full fine-tuning is the only trial of its job, by the contract. The last ones are the published
@@ -85,6 +92,22 @@ def make_trials(form: str) -> list[job_pb2.Trial]:
         }
         made[2].prune.MergeFrom(job_pb2.Prune(**during))
     return made
+
+
+def test_a_cpus_packs_have_a_multiple_of_tokens_unless_their_attention_needs_masks(
+    minilm: Encoder,
+) -> None:
+    split = ragged(minilm.vocabulary, minilm.token_types)
+    task = RowTask(minilm, split, job_pb2.TASK_KIND_CLASSIFICATION, How(2500))
+    stacking = replace(task, how=How(2500, PLAIN))
+    padded = adapter(padded_tokens=45)
+    for asked in (padded, *COHORT_ADAPTERS.values()):
+        modules = TrialModules(asked, drawn(asked, minilm), dropout=None)
+        packs = [each.part(0, torch.arange(9), modules).pack for each in (task, stacking)]
+        filled, plain = packs
+        has_masks = asked is padded or asked.attention == job_pb2.ATTENTION_MODULE_CONCAT
+        assert (filled.filling > 0, plain.filling) == (not has_masks, 0)
+        assert has_masks or filled.tokens % 16 == 0
 
 
 class Trainings:

@@ -22,7 +22,7 @@ from sparse_adapter_engine.backbones.encoder.frozen import (
     product,
 )
 from sparse_adapter_engine.backbones.encoder.loading import from_transformers
-from sparse_adapter_engine.data.rows import PackedRows, Split
+from sparse_adapter_engine.data.rows import PackedRows, Split, fill
 from sparse_adapter_engine.modules.layout import initialize, layout
 from sparse_adapter_engine.modules.sites import Prefix
 from sparse_adapter_engine.modules.trial_modules import TrialModules
@@ -142,7 +142,8 @@ def packed(lengths: Sequence[int]) -> PackedRows:
 def test_attention_and_its_gradients_equal_the_plain_formula_for_each_row_with_and_without_a_prefix(
     every_token: bool,
 ) -> None:
-    packs = [packed([1, 2, 3, 3, 3, 15, 16, 16, 17, 40]), packed([4, 4, 9, 30])]
+    # The first pack's tokens are filled up from 116 to 128.
+    packs = [fill(packed([1, 2, 3, 3, 3, 15, 16, 16, 17, 40]), 16), packed([4, 4, 9, 30])]
     tokens = sum(pack.tokens for pack in packs)
     queries = tokens if every_token else sum(pack.rows for pack in packs)
     leaves = [
@@ -156,10 +157,17 @@ def test_attention_and_its_gradients_equal_the_plain_formula_for_each_row_with_a
 
     def plain() -> Tensor:
         results = []
-        lengths = [length for pack in packs for rows, length in pack.groups for _ in range(rows)]
-        prefixed = [number > 0 for number, pack in enumerate(packs) for _ in range(pack.rows)]
-        rows = query.split(lengths if every_token else 1)
-        for q, kv, has_prefix in zip(rows, key_value.split(lengths), prefixed, strict=True):
+        first, second = (
+            [length for rows, length in pack.groups for _ in range(rows)] for pack in packs
+        )
+        lengths = [*first, packs[0].filling, *second]
+        sizes = lengths if every_token else [1] * len(first) + [0] + [1] * len(second)
+        rows = zip(query.split(sizes), key_value.split(lengths), strict=True)
+        for number, (q, kv) in enumerate(rows):
+            if number == len(first):
+                results.append(torch.zeros_like(q))
+                continue
+            has_prefix = number > len(first)
             keys = [
                 torch.cat([before, own]) if has_prefix else own
                 for before, own in zip(prefix, kv.chunk(2, 1), strict=True)

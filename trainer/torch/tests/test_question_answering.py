@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from transformers import AutoModel, AutoTokenizer
 from sparse_adapter_engine.backbones.encoder.encoder import Encoder
 from sparse_adapter_engine.backbones.encoder.forward import forward
 from sparse_adapter_engine.backbones.encoder.loading import load_encoder
-from sparse_adapter_engine.data.rows import Split
+from sparse_adapter_engine.data.rows import Split, fill
 from sparse_adapter_engine.engine import Engine
 from sparse_adapter_engine.errors import JobFailed
 from sparse_adapter_engine.files.artifacts import write_tensors
@@ -130,6 +131,8 @@ def test_loss_and_gradients_are_of_a_softmax_over_each_rows_own_tokens(
         )
     expected = torch.stack(sums).mean() / 2
     whole = own_part(split, list(range(split.rows)), modules)
+    whole = replace(whole, pack=fill(whole.pack, 32))
+    assert whole.pack.filling
     (logits,) = forward(backbone, [whole], QA)
     found = loss(QA, logits, whole.pack)
     assert found.item() == pytest.approx(expected.item(), abs=1e-5)

@@ -27,7 +27,8 @@ class PackedRows:
     [rows], where each row begins. order: int64 [rows], which of the requested rows each one is.
     places: int64 [own tokens], where each of the rows' own tokens is in the split. labels: [rows]
     or [rows, 2], as in Split. padding: bool [tokens], True for padding, which is then part of the
-    groups' lengths; None without padding.
+    groups' lengths; None without padding. filling: how many tokens after the last row belong to
+    none: nothing attends to them, and their results are not used.
     """
 
     input_ids: Tensor
@@ -40,6 +41,7 @@ class PackedRows:
     places: Tensor
     labels: Tensor
     padding: Tensor | None = None
+    filling: int = 0
 
     def to(self, device: torch.device) -> "PackedRows":
         """The same rows on a device; order and places stay on the CPU."""
@@ -53,12 +55,17 @@ class PackedRows:
         """groups without the rows' prompts."""
         if self.padding is not None:
             return list(self.groups)
-        prompt = (self.tokens - self.places.numel()) // self.rows
+        prompt = (self.row_tokens - self.places.numel()) // self.rows
         return [(rows, length - prompt) for rows, length in self.groups]
 
     @property
     def tokens(self) -> int:
         return self.input_ids.numel()
+
+    @property
+    def row_tokens(self) -> int:
+        """Without the filling."""
+        return self.tokens - self.filling
 
     @property
     def rows(self) -> int:
@@ -150,6 +157,26 @@ def pad(pack: PackedRows, tokens: int, token: int, counts_padding: bool) -> Pack
         groups=((len(lengths), tokens),),
         first=torch.arange(len(lengths)) * tokens,
         padding=~own.flatten(),
+    )
+
+
+def fill(pack: PackedRows, multiple: int) -> PackedRows:
+    """The pack with the fewest tokens of filling that make its tokens a multiple of `multiple`."""
+    filling = -pack.tokens % multiple
+    if not filling:
+        return pack
+
+    def filled(values: Tensor) -> Tensor:
+        # Any token will do that has an embedding and a position.
+        return torch.cat([values, values[:1].expand(filling)])
+
+    return replace(
+        pack,
+        input_ids=filled(pack.input_ids),
+        token_type_ids=filled(pack.token_type_ids),
+        position_ids=filled(pack.position_ids),
+        prompt=torch.cat([pack.prompt, pack.prompt.new_full((filling,), -1)]),
+        filling=filling,
     )
 
 

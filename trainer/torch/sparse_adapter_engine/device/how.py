@@ -8,6 +8,9 @@ from sparse_adapter_engine.stacked.operations import Operations
 # Tokens per pass: more overflow a CPU's caches, fewer starve its matrix products.
 CPU_PASS_TOKENS = 2_500
 GPU_PASS_TOKENS = 65_536
+# A CPU's packs have a multiple of this many tokens: oneDNN compiles its products for each number
+# of rows, and keeps them. Multiples repeat.
+CPU_TOKENS_MULTIPLE = 16
 # Rows of one trial per forward when scoring or predicting on a GPU: enough to fill it.
 GPU_PART_ROWS = 512
 # Their maximum tokens: scoring is in float32, where padded attention keeps its probabilities.
@@ -34,6 +37,11 @@ class How:
         if self.part_tokens is None:
             return self.part_rows
         return max(1, min(self.part_rows, self.part_tokens // longest))
+
+    @property
+    def tokens_multiple(self) -> int:
+        """Of which number a pack's tokens are a multiple, if passes are not stacked."""
+        return 1 if self.stacked else CPU_TOKENS_MULTIPLE
 
     @property
     def scored_tokens(self) -> int:

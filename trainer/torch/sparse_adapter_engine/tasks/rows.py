@@ -16,6 +16,7 @@ from sparse_adapter_engine.data.rows import (
     QUESTION_ANSWERING,
     PackedRows,
     Split,
+    fill,
     load_split,
     pad,
 )
@@ -71,7 +72,10 @@ class RowTask:
         """See Task."""
         padded = modules.adapter.padded_tokens
         if not padded:
-            return Part.of(owner, self.split, rows, modules)
+            part = Part.of(owner, self.split, rows, modules)
+            if needs_masks(part.pack, modules):
+                return part
+            return replace(part, pack=fill(part.pack, self.how.tokens_multiple))
         # BERT counts the positions of padding, RoBERTa has a place for it.
         counts = self.backbone.position_offset == 0
         pack = pad(self.split.pack(rows), padded, self.backbone.padding_token, counts)

@@ -20,9 +20,6 @@ from torch.autograd.function import once_differentiable
 from sparse_adapter_engine.data.rows import PackedRows
 from sparse_adapter_engine.modules.sites import AttentionDropout, Prefix
 
-# (rows, length) of each run in a pack.
-_Groups = tuple[tuple[int, int], ...]
-
 # Below this number of keys a CPU's softmax over the last dimension works value by value; over
 # another dimension it is three times as fast.
 _SHORT = 16
@@ -33,12 +30,14 @@ _softmax_backward = torch.ops.aten._softmax_backward_data
 @dataclass(frozen=True)
 class _Run:
     """Neighbouring rows of one trial and one length, which are computed together. prefix: the index
-    of its key among the prefixes' tensors, −1 without a prefix."""
+    of its key among the prefixes' tensors, −1 without a prefix. is_filling: of a pack's filling,
+    which is one block of zeros."""
 
     rows: int
     length: int
     dropout: AttentionDropout | None
     prefix: int
+    is_filling: bool = False
 
 
 def attend(
@@ -57,7 +56,7 @@ def attend(
     given = [tensor for prefix in prefixes if prefix for tensor in prefix]
     if twice_differentiable:
         return _attend_plainly(query, key_value, given, runs, heads)
-    places = _places(tuple(pack.groups for pack in packs), heads, query.device)
+    places = _places(tuple((run.rows, run.length) for run in runs), heads, query.device)
     context: Tensor = _Attention.apply(query, key_value, runs, heads, places, *given)
     return context
 
@@ -72,16 +71,18 @@ def _runs(
         place = -1 if prefix is None else given
         given += 0 if prefix is None else 2
         yield from (_Run(rows, length, dropout, place) for rows, length in pack.groups)
+        if pack.filling:
+            yield _Run(1, pack.filling, None, -1, is_filling=True)
 
 
 @lru_cache(maxsize=4)
-def _places(packs: tuple[_Groups, ...], heads: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _places(
+    runs: tuple[tuple[int, int], ...], heads: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Where each token's heads are in blocks, int64 [tokens · heads], and the same for keys and
-    values, [tokens · 2 · heads], where all blocks of keys come before all blocks of values. Cached
-    from layer to layer."""
-    lengths = torch.tensor(
-        [length for groups in packs for rows, length in groups for _ in range(rows)]
-    )
+    values, [tokens · 2 · heads], where all blocks of keys come before all blocks of values. runs:
+    (rows, length) of each. Cached from layer to layer."""
+    lengths = torch.tensor([length for rows, length in runs for _ in range(rows)])
     length, first = (
         each.repeat_interleave(lengths).unsqueeze(1)
         for each in (lengths, lengths.cumsum(0) - lengths)
@@ -99,6 +100,9 @@ def _attend_plainly(
     """The same in autograd's own operations, so that the gradient has a gradient."""
     parts = []
     for run, (q, k, v) in zip(runs, _inputs(query, key_value, runs, heads), strict=True):
+        if run.is_filling:
+            parts.append(query.new_zeros(q.shape[1], query.shape[1]))
+            continue
         k, v = _prefixed(given, run, heads, k, v)
         weights = torch.softmax(torch.bmm(q, k.mT), -1)
         if run.dropout:
@@ -183,6 +187,10 @@ class _Attention(torch.autograd.Function):
         for run, (q, k, v), out in zip(
             runs, _inputs(query, key_value, runs, heads), _blocks(context, runs, heads), strict=True
         ):
+            if run.is_filling:
+                out.zero_()
+                ctx.kept.append(())
+                continue
             k, v = _prefixed(given, run, heads, k, v)
             weights = _weights(q, k)
             factors = run.dropout(weights.shape, weights.device) if run.dropout else None
@@ -208,6 +216,10 @@ class _Attention(torch.autograd.Function):
         for run, kept, (dq, dk, dv), g in zip(
             runs, ctx.kept, gradients, _queries(gradient, runs, heads), strict=True
         ):
+            if run.is_filling:
+                for zeros in (dq, dk, dv):
+                    zeros.zero_()
+                continue
             q, k, v, weights, factors = kept
             dropped = weights if factors is None else weights * factors
             ds = _scores_gradient(g, v, weights, factors)
@@ -311,10 +323,12 @@ def _blocks(x: Tensor, runs: list[_Run], heads: int) -> Iterator[Tensor]:
     dim].
     """
     for run, part in zip(runs, x.split(_sizes(x, runs)), strict=True):
-        yield part.view(run.rows * heads, -1, x.shape[1] // heads)
+        yield part.view(run.rows * heads, len(part) // run.rows, x.shape[1] // heads)
 
 
 def _sizes(x: Tensor, runs: list[_Run]) -> list[int]:
     """How many of x's vectors each run has, one for each token or for each row."""
     tokens = [run.rows * run.length for run in runs]
-    return tokens if x.shape[0] == sum(tokens) else [run.rows for run in runs]
+    if x.shape[0] == sum(tokens):
+        return tokens
+    return [0 if run.is_filling else run.rows for run in runs]

@@ -84,10 +84,10 @@ def _inputs(
     every_token = task_kind == QUESTION_ANSWERING
     hidden = encode(backbone, rows, modules, every_token, twice_differentiable)
     if every_token:
-        # Without padding and prompts.
-        hidden = [h[: pack.tokens] for pack, h in zip(packs, hidden, strict=True)]
+        # Without filling and prompts.
+        hidden = [h[: pack.row_tokens] for pack, h in zip(packs, hidden, strict=True)]
         hidden = [
-            h[pack.prompt < 0] if prompt_length(own.adapter) else h
+            h[pack.prompt[: pack.row_tokens] < 0] if prompt_length(own.adapter) else h
             for own, pack, h in zip(modules, packs, hidden, strict=True)
         ]
     else:
