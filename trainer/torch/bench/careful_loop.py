@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from rows import MRPC_BATCH, WIDTH, Row, mrpc
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel
@@ -85,6 +86,10 @@ class AdaptedClassifier(nn.Module):
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
 
+def mrpc_loop(backbone: str) -> "CarefulLoop":
+    return CarefulLoop(backbone, *mrpc(backbone), MRPC_BATCH, WIDTH)
+
+
 class CarefulLoop:
     """Trains without end; each `run` does some more steps."""
 
@@ -94,7 +99,7 @@ class CarefulLoop:
     def __init__(
         self,
         backbone: str,
-        rows: list[dict[str, list[int]]],
+        rows: list[Row],
         labels: list[int],
         batch_size: int,
         width: int,

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import torch
 from careful_loop import CarefulLoop
-from rows import mrpc
+from rows import MRPC_BATCH, WIDTH, mrpc
 from torch.nn.utils.rnn import pad_sequence
-
-BATCH, WIDTH = 32, 64
 
 
 def main() -> None:
@@ -30,14 +28,14 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     rows, labels = mrpc(str(arguments.backbone))
     held_out = sorted(rows[-arguments.validation_rows :], key=lambda row: len(row["input_ids"]))
-    loop = CarefulLoop(str(arguments.backbone), rows, labels, BATCH, WIDTH)
+    loop = CarefulLoop(str(arguments.backbone), rows, labels, MRPC_BATCH, WIDTH)
     loop.run(arguments.steps)
     classified = 0
     with torch.inference_mode():
-        for at in range(0, len(held_out), BATCH):
+        for at in range(0, len(held_out), MRPC_BATCH):
             batch = [
                 {name: torch.tensor(ids) for name, ids in row.items()}
-                for row in held_out[at : at + BATCH]
+                for row in held_out[at : at + MRPC_BATCH]
             ]
             ids, types = (
                 pad_sequence([row[name] for row in batch], batch_first=True)

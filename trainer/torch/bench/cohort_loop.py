@@ -3,8 +3,13 @@
 import sys
 from typing import cast
 
+# Before torch: sets how idle OpenMP threads wait.
+import sparse_adapter_engine  # noqa: F401
+
+# isort: split
+
 import torch
-from rows import Row
+from rows import MRPC_BATCH, SQUAD_BATCH, WIDTH, Row, mrpc, squad
 from sparse_adapter.trainer.v1 import event_pb2, job_pb2
 from torch import Tensor
 
@@ -20,7 +25,6 @@ from sparse_adapter_engine.training.cohort import Callbacks, train_cohort
 from sparse_adapter_engine.training.optimizer import AdamW
 from sparse_adapter_engine.training.trial_run import TrialRun
 
-WIDTH = 64
 HOULSBY = job_pb2.Adapter(
     attention=job_pb2.ATTENTION_MODULE_SEQUENTIAL,
     ffn=job_pb2.FFN_MODULE_SEQUENTIAL,
@@ -32,6 +36,19 @@ HOULSBY = job_pb2.Adapter(
     init=job_pb2.ADAPTER_INIT_GAUSSIAN,
     init_std=0.02,
 )
+
+
+def mrpc_trial(backbone: str, precision: str) -> "Cohort":
+    """precision: a name in the contract."""
+    rows, labels = mrpc(backbone)
+    kind, value = job_pb2.TASK_KIND_CLASSIFICATION, job_pb2.Precision.Value(precision)
+    return Cohort(backbone, rows, torch.tensor(labels), kind, MRPC_BATCH, 1, value)
+
+
+def squad_trial(backbone: str) -> "Cohort":
+    rows, places = squad(backbone)
+    kind = job_pb2.TASK_KIND_QUESTION_ANSWERING
+    return Cohort(backbone, rows, torch.tensor(places), kind, SQUAD_BATCH, 1)
 
 
 class Cohort:

@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 import torch
 import torch.nn.functional as F
 from careful_loop import AdaptedClassifier, adapted_encoder
-from rows import Row
+from rows import MRPC_BATCH, SQUAD_BATCH, SQUAD_LONGEST, WIDTH, Row, mrpc, squad
 from torch import Tensor, nn
 from transformers import Trainer, TrainingArguments
 
@@ -96,21 +96,13 @@ class HuggingFaceTrainer:
         return steps * self.batch_size
 
 
-def classifying_trainer(
-    backbone: str, rows: list[Row], labels: list[int], batch_size: int, width: int
-) -> HuggingFaceTrainer:
-    """Trains on rows of at most 128 tokens with a class each."""
-    return HuggingFaceTrainer(
-        _WithLoss(AdaptedClassifier(backbone, width)),
-        rows,
-        torch.tensor(labels),
-        batch_size,
-        padded=128,
-    )
+def mrpc_trainer(backbone: str) -> HuggingFaceTrainer:
+    rows, labels = mrpc(backbone)
+    model = _WithLoss(AdaptedClassifier(backbone, WIDTH))
+    return HuggingFaceTrainer(model, rows, torch.tensor(labels), MRPC_BATCH, padded=128)
 
 
-def span_trainer(
-    backbone: str, rows: list[Row], places: Tensor, batch_size: int, width: int, padded: int
-) -> HuggingFaceTrainer:
-    """Trains on rows with the places of an answer's first and last token each, int64 [rows, 2]."""
-    return HuggingFaceTrainer(_AdaptedSpans(backbone, width), rows, places, batch_size, padded)
+def squad_trainer(backbone: str) -> HuggingFaceTrainer:
+    rows, places = squad(backbone)
+    model = _AdaptedSpans(backbone, WIDTH)
+    return HuggingFaceTrainer(model, rows, torch.tensor(places), SQUAD_BATCH, SQUAD_LONGEST)

@@ -1,4 +1,5 @@
-"""Real rows for the benchmarks: every contender gets the same ids."""
+"""Real rows for the benchmarks: every contender gets the same ids, in batches of one size, and
+trains adapters of one width."""
 
 import csv
 import json
@@ -12,6 +13,12 @@ from transformers import AutoTokenizer
 
 # input_ids and token_type_ids.
 Row: TypeAlias = dict[str, list[int]]
+
+WIDTH = 64
+MRPC_BATCH = 32
+# The batch and the windows of Transformers' example for SQuAD.
+SQUAD_BATCH, SQUAD_LONGEST, _STRIDE = 12, 384, 128
+_QUESTIONS = 1000
 
 
 def _file(name: str) -> Path:
@@ -36,19 +43,16 @@ def mrpc(backbone: str) -> tuple[list[Row], list[int]]:
     return rows, [int(line[0]) for line in lines]
 
 
-def squad(
-    backbone: str, questions: int, most: int, stride: int
-) -> tuple[list[Row], list[list[int]]]:
+def squad(backbone: str) -> tuple[list[Row], list[list[int]]]:
     """Encoded windows of the first questions of SA_ORCH_DATA/squad/train-v1.1.json, and the places
-    of the answer's first and last token in each, 0 if the window does not contain it. most: maximum
-    tokens per window; stride: how many tokens neighbours share."""
+    of the answer's first and last token in each, 0 if the window does not contain it."""
     articles = json.loads(_file("squad/train-v1.1.json").read_bytes())["data"]
     paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
     asked = [
         (question, paragraph["context"])
         for paragraph in paragraphs
         for question in paragraph["qas"]
-    ][:questions]
+    ][:_QUESTIONS]
     tokenizer = AutoTokenizer.from_pretrained(backbone)
     texts = (
         [question["question"].strip() for question, _ in asked],
@@ -56,8 +60,8 @@ def squad(
     )
     cut = {
         "truncation": "only_second",
-        "max_length": most,
-        "stride": stride,
+        "max_length": SQUAD_LONGEST,
+        "stride": _STRIDE,
         "return_overflowing_tokens": True,
     }
     encoded = tokenizer(*texts, **cut)

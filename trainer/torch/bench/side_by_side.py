@@ -1,8 +1,8 @@
-r"""One trial on MRPC (batch 32, Houlsby 64, dropout 0) by three contenders that take turns in one
-process, with the same threads and rows.
+r"""One trial on MRPC (batch 32, Houlsby 64, dropout 0) by contenders that take turns, each in a
+process of its own, with the same rows and number of threads.
 
     SA_ORCH_DATA=<dir with glue/> \
-        python side_by_side.py <backbone directory> [--rounds 29] [--steps 4] [--threads 2] \
+        python side_by_side.py <backbone directory> [--rounds 10] [--steps 12] [--threads 2] \
             [--without-trainer]
 
 Prints rows per second over all rounds and the ratios as one JSON object.
@@ -12,24 +12,11 @@ import argparse
 import json
 from pathlib import Path
 
-# Before torch: sets how idle OpenMP threads wait, for every contender.
-import sparse_adapter_engine  # noqa: F401
+from turns import Program, take_turns
 
-# isort: split
-
-import torch
-from careful_loop import CarefulLoop
-from cohort_loop import WIDTH, Cohort
-from rows import mrpc
-from sparse_adapter.trainer.v1 import job_pb2
-from turns import Contender, take_turns
-
-from sparse_adapter_engine.backbones.encoder.frozen import packs_bfloat16
-from sparse_adapter_engine.device.threads import use_threads
-
-BATCH = 32
-# With four steps each, an epoch: in fewer, one contender's rows may be longer than another's.
-ROUNDS = 29
+# An epoch: in fewer steps, one contender's rows may be longer than another's. Turns of some
+# seconds, because after the others' a processor's caches hold nothing of one's own.
+ROUNDS, STEPS = 10, 12
 
 
 def main() -> None:
@@ -38,31 +25,28 @@ def main() -> None:
     )
     parser.add_argument("backbone", type=Path)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--without-trainer",
         action="store_true",
         help="leave Transformers' Trainer out (it needs the package accelerate)",
     )
-    arguments = parser.parse_args()
-    threads = use_threads(arguments.threads)
-    backbone = str(arguments.backbone)
-    rows, labels = mrpc(backbone)
-    data = rows, torch.tensor(labels), job_pb2.TASK_KIND_CLASSIFICATION
-    contenders: dict[str, Contender] = {
-        "cohort_of_1": Cohort(backbone, *data, BATCH, count=1),
-        "careful_loop": CarefulLoop(backbone, rows, labels, BATCH, WIDTH),
-    }
-    if packs_bfloat16():
-        bf16 = job_pb2.PRECISION_BF16
-        contenders["cohort_of_1_bf16"] = Cohort(backbone, *data, BATCH, count=1, precision=bf16)
-    if not arguments.without_trainer:
-        from hf_trainer import classifying_trainer
+    asked = parser.parse_args()
+    backbone = str(asked.backbone.absolute())
 
-        contenders["hf_trainer_128"] = classifying_trainer(backbone, rows, labels, BATCH, WIDTH)
-    result = take_turns(contenders, arguments.rounds, arguments.steps, warm_up=2)
-    print(json.dumps({"threads": threads} | result, indent=2))
+    def ours(precision: str) -> Program:
+        return Program("cohort_loop:mrpc_trial", {"backbone": backbone, "precision": precision})
+
+    programs = {
+        "cohort_of_1": ours("PRECISION_FLOAT32"),
+        "careful_loop": Program("careful_loop:mrpc_loop", {"backbone": backbone}),
+        "cohort_of_1_bf16": ours("PRECISION_BF16"),
+    }
+    if not asked.without_trainer:
+        programs["hf_trainer_128"] = Program("hf_trainer:mrpc_trainer", {"backbone": backbone})
+    result = take_turns(programs, asked.threads, asked.rounds, asked.steps, warm_up=2)
+    print(json.dumps({"threads": asked.threads} | result, indent=2))
 
 
 if __name__ == "__main__":
