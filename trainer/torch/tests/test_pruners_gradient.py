@@ -549,9 +549,11 @@ def test_masks_do_not_depend_on_who_else_is_scored(
         assert together.read_bytes() == lone.read_bytes()
 
 
+# With 500 tokens, parts go alone in a lone trial's passes and share them among others.
+@pytest.mark.parametrize("pass_tokens", [500, 2500])
 @pytest.mark.parametrize("pruner", ["snip", "grasp", "gradient", "fisher"])
 def test_a_lone_trials_scores_have_the_bits_that_they_have_among_others(
-    pruner: str, minilm: Encoder, cola: Path
+    pruner: str, pass_tokens: int, minilm: Encoder, cola: Path
 ) -> None:
     split = load_split(
         cola, spec("", []).dataset, "train", minilm.vocabulary, minilm.token_types, minilm.longest
@@ -560,9 +562,11 @@ def test_a_lone_trials_scores_have_the_bits_that_they_have_among_others(
         gradient_trial(f"t{seed}", pruner, seed=seed, width=8 * seed, rows=40) for seed in (1, 2, 3)
     ]
     trials[0].adapter.CopyFrom(adapter("lora", "after_norm", width=4))
-    together = score_starts(minilm, split, [make_start(minilm, split, one) for one in trials])
+    starts = [make_start(minilm, split, one) for one in trials]
+    together = score_starts(minilm, split, starts, pass_tokens=pass_tokens)
     for one, found in zip(trials, together, strict=True):
-        (alone,) = score_starts(minilm, split, [make_start(minilm, split, one)])
+        start = make_start(minilm, split, one)
+        (alone,) = score_starts(minilm, split, [start], pass_tokens=pass_tokens)
         assert all(torch.equal(alone[name], found[name]) for name in alone)
 
 

@@ -181,7 +181,7 @@ def encode(
 
     twice_differentiable: attention in operations whose gradient has a gradient, slower.
     """
-    here = _Trials(trials, rows.token_sizes)
+    here = _Trials(trials, rows.token_sizes, twice_differentiable)
     # A stacked pass has few operations, each over all tokens.
     in_blocks = isinstance(rows, PackedTrials) and not twice_differentiable
     x = here.adapt("prompt", 0, _embed(backbone, rows), rows.prompt)
@@ -191,7 +191,8 @@ def encode(
         key_value = here.adapt("value", index, layer.key_value(x), x)
         befores = here.concatenated(index, key_value)
         if index == last and not every_token:
-            x, here = x.index_select(0, rows.first), _Trials(trials, rows.row_sizes)
+            x = x.index_select(0, rows.first)
+            here = _Trials(trials, rows.row_sizes, twice_differentiable)
         query = here.map(
             "query", partial(_add_to_query, backbone.query_scale, index), layer.query(x), x
         )
@@ -221,10 +222,15 @@ def encode(
 
 @dataclass(frozen=True)
 class _Trials:
-    """The trials of a pass, and how many rows of a tensor each has."""
+    """The trials of a pass, and how many rows of a tensor each has.
+
+    always_split: also if there is only one trial. The gradient of a gradient is summed in an order
+    that follows from the graph, and must be the same beside others.
+    """
 
     trials: Sequence[Modules]
     sizes: list[int]
+    always_split: bool
 
     def adapt(self, site: Site, layer: int, output: Tensor, *inputs: Tensor) -> Tensor:
         return self.map(
@@ -248,7 +254,7 @@ class _Trials:
         slice of output, slices of inputs)."""
         if not self.changes(site):
             return output
-        if len(self.trials) == 1:
+        if len(self.trials) == 1 and not self.always_split:
             # The whole tensors: a slice of everything would cost a copy in the backward.
             return change(self.trials[0], output, *inputs)
         slices = zip(
