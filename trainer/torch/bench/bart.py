@@ -1,15 +1,19 @@
-"""What contenders with a BART have in common: a model of random weights, and sizes."""
+"""What contenders with a BART have in common: a model of random weights, texts and settings."""
 
 import torch
+from rows import xsum, xsum_pairs
 from sparse_adapter.trainer.v1 import job_pb2
 from transformers import BartConfig, BartForConditionalGeneration
 
+# The tokens of a document and of its summary.
+Pair = tuple[list[int], list[int]]
+
 # Tokens of a document, and of a summary to learn.
-LONGEST, LONGEST_TARGET = 512, 62
-DOCUMENTS, GENERATE_BATCH = 64, 8
+_LONGEST, _LONGEST_TARGET = 512, 62
+_ROWS = 64
+GENERATE_BATCH, TRAIN_BATCH = 8, 16
 # As the published BART for XSum generates.
 BEAMS, LEAST, MOST, NGRAM = 6, 11, 62, 3
-ROWS, TRAIN_BATCH = 64, 16
 TRAIN = job_pb2.Train(
     learning_rate=1e-3,
     weight_decay=0.1,
@@ -19,6 +23,16 @@ TRAIN = job_pb2.Train(
     adam_epsilon=1e-8,
     total_steps=10_000,
 )
+
+
+def documents() -> list[list[int]]:
+    """To generate from."""
+    return xsum(_ROWS, _LONGEST)
+
+
+def pairs() -> list[Pair]:
+    """To learn from."""
+    return xsum_pairs(_ROWS, _LONGEST, _LONGEST_TARGET)
 
 
 def write_bart(path: str) -> None:
@@ -32,6 +46,6 @@ def write_bart(path: str) -> None:
         decoder_ffn_dim=1024,
         encoder_attention_heads=4,
         decoder_attention_heads=4,
-        max_position_embeddings=LONGEST,
+        max_position_embeddings=_LONGEST,
     )
     BartForConditionalGeneration(config).save_pretrained(path)

@@ -29,9 +29,9 @@ def main() -> None:
         write_bart(model)
         programs = {
             "predict": Program("pair_contenders:predicting", {"model": model}),
-            "generate": Program("pair_loops:generating", {"model": model, "by_length": 0}),
+            "generate": Program("pair_loops:generating", {"model": model, "by_length": False}),
             "generate_by_length": Program(
-                "pair_loops:generating", {"model": model, "by_length": 1}
+                "pair_loops:generating", {"model": model, "by_length": True}
             ),
         }
         result = take_turns(programs, asked.threads, asked.rounds, asked.steps, warm_up=0)

@@ -9,19 +9,17 @@ import torch
 import torch.nn.functional as F
 from bart import (
     BEAMS,
-    DOCUMENTS,
     GENERATE_BATCH,
     LEAST,
-    LONGEST,
-    LONGEST_TARGET,
     MOST,
     NGRAM,
-    ROWS,
     TRAIN,
     TRAIN_BATCH,
+    Pair,
+    documents,
+    pairs,
 )
 from cohort_loop import HOULSBY
-from rows import xsum, xsum_pairs
 from sparse_adapter.trainer.v1 import job_pb2
 from torch import Tensor
 
@@ -34,19 +32,18 @@ from sparse_adapter_engine.tasks.losses import loss
 from sparse_adapter_engine.training.optimizer import AdamW, clip
 
 SUMMARIZATION = job_pb2.TASK_KIND_SUMMARIZATION
-Pairs = list[tuple[list[int], list[int]]]
 
 
 def predicting(model: str) -> "Predicting":
-    return Predicting(model, xsum(DOCUMENTS, LONGEST))
+    return Predicting(model, documents())
 
 
-def training(model: str, precision: str, in_groups: int) -> "Training":
+def training(model: str, precision: str, in_groups: bool) -> "Training":
     """precision: a name in the contract. in_groups: whether rows of similar length are padded
     together."""
     return Training(
         model,
-        xsum_pairs(ROWS, LONGEST, LONGEST_TARGET),
+        pairs(),
         job_pb2.Precision.Value(precision),
         CPU_GROUP_TOKENS if in_groups else ONE_GROUP,
     )
@@ -86,7 +83,7 @@ class Predicting:
 class Training:
     """This project's step, for one trial."""
 
-    def __init__(self, path: str, pairs: Pairs, precision: int, group_tokens: float) -> None:
+    def __init__(self, path: str, pairs: list[Pair], precision: int, group_tokens: float) -> None:
         self.backbone = load_encoder_decoder(path, torch.device("cpu"), precision)
         own = layout(HOULSBY, self.backbone, num_labels=0, task_kind=SUMMARIZATION)
         self.flat = own.flatten(
@@ -124,7 +121,7 @@ class Training:
         return rows
 
 
-def ragged(pairs: Pairs, which: int) -> tuple[Tensor, Tensor]:
+def ragged(pairs: list[Pair], which: int) -> tuple[Tensor, Tensor]:
     """All tokens of the documents, or of the summaries, and the offsets of the rows."""
     rows = [pair[which] for pair in pairs]
     return torch.tensor([token for row in rows for token in row]), F.pad(

@@ -1,32 +1,48 @@
 """Transformers' BART with adapters as forward hooks, as contenders."""
 
+from typing import Any
+
 import torch
 from bart import (
     BEAMS,
-    DOCUMENTS,
     GENERATE_BATCH,
     LEAST,
-    LONGEST,
-    LONGEST_TARGET,
     MOST,
     NGRAM,
-    ROWS,
     TRAIN,
     TRAIN_BATCH,
+    Pair,
+    documents,
+    pairs,
 )
 from careful_loop import adapt
-from rows import WIDTH, xsum, xsum_pairs
-from torch import Tensor
+from rows import WIDTH
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSeq2SeqLM, GenerationConfig
 
 
-def generating(model: str, by_length: int) -> "Generating":
-    return Generating(model, xsum(DOCUMENTS, LONGEST), bool(by_length))
+def generating(model: str, by_length: bool) -> "Generating":
+    return Generating(model, documents(), by_length)
 
 
 def training(model: str) -> "Loop":
-    return Loop(model, xsum_pairs(ROWS, LONGEST, LONGEST_TARGET))
+    return Loop(model, pairs())
+
+
+def adapted_model(path: str) -> tuple[Any, nn.ModuleList]:
+    """A frozen encoder–decoder, and the adapters after each of its output projections."""
+    model = (
+        AutoModelForSeq2SeqLM.from_pretrained(path, attn_implementation="sdpa")
+        .eval()
+        .requires_grad_(False)
+    )
+    encoder, decoder = model.model.encoder.layers, model.model.decoder.layers
+    outputs = [
+        out for layer in (*encoder, *decoder) for out in (layer.self_attn.out_proj, layer.fc2)
+    ]
+    outputs += [layer.encoder_attn.out_proj for layer in decoder]
+    return model, adapt(outputs, model.config.d_model, WIDTH)
 
 
 class Generating:
@@ -34,20 +50,7 @@ class Generating:
     longest document."""
 
     def __init__(self, path: str, documents: list[list[int]], by_length: bool) -> None:
-        self.model = (
-            AutoModelForSeq2SeqLM.from_pretrained(path, attn_implementation="sdpa")
-            .eval()
-            .requires_grad_(False)
-        )
-        encoder, decoder = self.model.model.encoder.layers, self.model.model.decoder.layers
-        outputs = [
-            out for layer in (*encoder, *decoder) for out in (layer.self_attn.out_proj, layer.fc2)
-        ]
-        adapt(
-            [*outputs, *(layer.encoder_attn.out_proj for layer in decoder)],
-            self.model.config.d_model,
-            WIDTH,
-        )
+        self.model, _ = adapted_model(path)
         rows = [
             torch.tensor(document)
             for document in (sorted(documents, key=len) if by_length else documents)
@@ -79,21 +82,8 @@ class Generating:
 class Loop:
     """Transformers' model with adapters as forward hooks, each batch padded to its longest."""
 
-    def __init__(self, path: str, pairs: list[tuple[list[int], list[int]]]) -> None:
-        self.model = (
-            AutoModelForSeq2SeqLM.from_pretrained(path, attn_implementation="sdpa")
-            .eval()
-            .requires_grad_(False)
-        )
-        encoder, decoder = self.model.model.encoder.layers, self.model.model.decoder.layers
-        outputs = [
-            out for layer in (*encoder, *decoder) for out in (layer.self_attn.out_proj, layer.fc2)
-        ]
-        adapters = adapt(
-            [*outputs, *(layer.encoder_attn.out_proj for layer in decoder)],
-            self.model.config.d_model,
-            WIDTH,
-        )
+    def __init__(self, path: str, pairs: list[Pair]) -> None:
+        self.model, adapters = adapted_model(path)
         self.trained = list(adapters.parameters())
         self.optimizer = torch.optim.AdamW(
             self.trained, lr=TRAIN.learning_rate, weight_decay=TRAIN.weight_decay, fused=True

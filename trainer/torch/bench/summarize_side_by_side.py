@@ -29,16 +29,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as model:
         write_bart(model)
 
-        def ours(precision: str, in_groups: int) -> Program:
+        def ours(precision: str, in_groups: bool) -> Program:
             return Program(
                 "pair_contenders:training",
                 {"model": model, "precision": precision, "in_groups": in_groups},
             )
 
         programs = {
-            "train": ours("PRECISION_FLOAT32", in_groups=1),
-            "together": ours("PRECISION_FLOAT32", in_groups=0),
-            "train_bf16": ours("PRECISION_BF16", in_groups=1),
+            "train": ours("PRECISION_FLOAT32", in_groups=True),
+            "together": ours("PRECISION_FLOAT32", in_groups=False),
+            "train_bf16": ours("PRECISION_BF16", in_groups=True),
             "loop": Program("pair_loops:training", {"model": model}),
         }
         result = take_turns(programs, asked.threads, asked.rounds, asked.steps, warm_up=1)
