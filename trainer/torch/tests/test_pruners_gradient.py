@@ -245,14 +245,15 @@ def test_fisher_scores_are_sums_of_squared_gradients_of_single_rows(
     attention: str, ffn: str, task_kind: int, tiny: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split = labelled(tiny, task_kind)
-    start = make_start(tiny, split, small_trial("fisher", attention, ffn), task_kind)
+    # Weights rounded otherwise, by 3e-7, move scores of seed 2 by 3e-6, of seed 1 by up to 1e-4.
+    start = make_start(tiny, split, small_trial("fisher", attention, ffn, seed=2), task_kind)
     rows, expected = start.rows, torch.zeros(())
     for row in rows.split(1):
         start.rows = row
         expected = expected + Plain(tiny, split, start, task_kind, temperature=1).gradient() ** 2
     start.rows = rows
     (found,) = score_starts(tiny, split, [start], task_kind, pass_tokens=40)
-    assert_close(flat_scores(found), expected)
+    assert_close(flat_scores(found), expected, 1e-5)
     # Where the gradients of a pass would not fit in memory, it is several.
     monkeypatch.setattr(scoring, "_PASS_GRADIENTS", expected.numel())
     (single,) = score_starts(tiny, split, [start], task_kind, pass_tokens=40)
@@ -264,7 +265,7 @@ def test_skeleton_scores_are_what_removing_a_weight_costs_to_first_order(tiny: E
     start = make_start(tiny, split, small_trial("skeleton", "sequential", "sequential"))
     (found,) = score_starts(tiny, split, [start], part_rows=4)
     plain = Plain(tiny, split, start, CLASSIFICATION, temperature=1)
-    assert_close(flat_scores(found), -plain.weights * plain.gradient())
+    assert_close(flat_scores(found), -plain.weights * plain.gradient(), 1e-5)
     # The highest: the loss is higher without it.
     removed = plain.weights.clone()
     removed[flat_scores(found).argmax()] = 0
@@ -302,7 +303,7 @@ def test_weights_are_scored_with_the_heads_bias_at_the_prior_of_all_labels(
     (found,) = score_starts(tiny, split, [start], task_kind)
     plain = Plain(tiny, split, start, task_kind, temperature=1)
     raw = (plain.weights * plain.gradient()).abs()
-    assert_close(flat_scores(found), raw / raw.sum())
+    assert_close(flat_scores(found), raw / raw.sum(), 1e-5)
 
 
 def test_a_class_without_rows_has_a_finite_prior(tiny: Encoder) -> None:
@@ -391,12 +392,9 @@ def labelled(backbone: Encoder, task_kind: int) -> Split:
     )
 
 
-def assert_close(found: Tensor, expected: Tensor) -> None:
-    """Weights that are rounded otherwise, by 1e-7, move Fisher's scores of the tiny encoder by up
-    to 3e-5 of their norm in float64, so processors differ by as much.
-    """
+def assert_close(found: Tensor, expected: Tensor, apart: float = 1e-4) -> None:
     assert expected.norm() > 0
-    assert (found - expected).norm() <= 1e-4 * expected.norm()
+    assert (found - expected).norm() <= apart * expected.norm()
 
 
 def test_keeping_the_highest_grasp_scores_keeps_the_gradients_norm(
