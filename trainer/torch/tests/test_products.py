@@ -112,12 +112,13 @@ def encoders() -> dict[int, Encoder]:
     }
 
 
+@pytest.mark.parametrize("precision", [FLOAT32, BF16])
 @pytest.mark.parametrize("rows", [5, 256, 700])
 def test_a_feed_forward_block_by_blocks_of_rows_has_the_bits_of_its_operations_one_by_one(
-    rows: int, encoders: dict[int, Encoder]
+    rows: int, precision: int, encoders: dict[int, Encoder]
 ) -> None:
-    layer = encoders[FLOAT32].layers[0]
-    if not encoders[FLOAT32].row_invariant:
+    layer = encoders[precision].layers[0]
+    if not encoders[precision].row_invariant:
         pytest.skip(
             "on this processor products give a row other bits beside other rows: equality holds to "
             "rounding only"

@@ -2,7 +2,8 @@
 
 A whole batch's values between the two products fill a processor's caches. Some rows at a time,
 taken through both products and the activation, stay there: 1.3 times as fast, forward and backward,
-with the same bits.
+with the same bits. In bfloat16, what is between the products stays in it, since the next product
+would round it again.
 """
 
 from typing import Any
@@ -37,7 +38,7 @@ class _FeedForward(torch.autograd.Function):
         ctx.ffn_in, ctx.ffn_out, ctx.kept = ffn_in, ffn_out, []
         result = torch.empty_like(x)
         for part, into in zip(x.split(_BLOCK), result.split(_BLOCK), strict=True):
-            inner = ffn_in.plain(part)
+            inner = ffn_in.plain(part.to(ffn_in.weight.dtype))
             into.copy_(ffn_out.plain(gelu(inner)))
             if ctx.needs_input_grad[0]:
                 ctx.kept.append(inner)
@@ -50,7 +51,7 @@ class _FeedForward(torch.autograd.Function):
         for part, inner, into in zip(
             gradient.split(_BLOCK), ctx.kept, result.split(_BLOCK), strict=True
         ):
-            of_inner = ctx.ffn_out.backward(part)
+            of_inner = ctx.ffn_out.backward(part.to(inner.dtype))
             torch.ops.aten.gelu_backward.grad_input(of_inner, inner, grad_input=of_inner)
             into.copy_(ctx.ffn_in.backward(of_inner))
         # As autograd does with saved tensors: the graph may outlive its backward.
