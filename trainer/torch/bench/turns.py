@@ -9,6 +9,7 @@ the rows that they had and the seconds that they took by the clock and by proces
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -40,8 +41,11 @@ def take_turns(
     clock and by processor time, which other programs disturb less. warm_up: steps that do not
     count.
 
-    Raises SystemExit if a contender ends.
+    Raises SystemExit if a contender ends, or if there are fewer cores than threads.
     """
+    cores = os.cpu_count() or 1
+    if threads > cores:
+        sys.exit(f"--threads {threads}: cores of this machine: {cores}")
     rows, wall, cpu = ({name: 0.0 for name in programs} for _ in range(3))
     with ExitStack() as stack:
         running = {

@@ -30,6 +30,9 @@ def test_a_trial_is_measured_beside_the_careful_loop_by_the_clock_and_by_process
     for unit in ("rows_per_second", "rows_per_cpu_second"):
         assert list(result[unit]) == ["cohort_of_1", "careful_loop", "cohort_of_1_bf16"]
         assert min(result[unit].values()) > 0
+    assert list(result["product_gflops"]) == ["float32", "float32_packed", "bfloat16_packed"]
+    assert min(result["product_gflops"].values()) > 0
+    assert result["processor"]
     ratio = result["rows_per_second"]["cohort_of_1"] / result["rows_per_second"]["careful_loop"]
     assert result["ratio"]["cohort_of_1 / careful_loop"] == pytest.approx(ratio)
 
@@ -44,3 +47,9 @@ def test_a_contender_that_ends_is_named_and_what_it_said_is_shown() -> None:
     assert found.returncode == 1
     assert "broken has ended; what it said is above" in found.stderr
     assert "/nowhere" in found.stderr
+
+
+def test_more_threads_than_cores_are_refused() -> None:
+    found = run(str(BENCH / "squad_side_by_side.py"), "/nowhere", "--threads", "1000")
+    assert found.returncode == 1
+    assert f"--threads 1000: cores of this machine: {os.cpu_count()}" in found.stderr
