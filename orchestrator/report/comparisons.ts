@@ -1,5 +1,6 @@
 /** Differences between the rows of a task's table, paired by seed. Pure. */
-import type { PlannedDataset, TrialResult } from '../sweep/types';
+import { widthStep } from '../sweep/same-budget';
+import type { Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { findBudgetReference } from './references';
 import { correctByHolm, pairedDifference, type PairedDifference } from './statistics';
 import type { BudgetComparison, RowSummary } from './summary-types';
@@ -69,12 +70,13 @@ export function compareAtBudget(
   dataset: PlannedDataset,
   results: Results,
   over: readonly string[],
-  margin?: number,
+  { backbone, margin }: Pick<Plan, 'backbone' | 'margin'>,
 ): BudgetComparison[] {
   const kept = new Map(variants.map((variant, i) => [variant, rows[i]!.budget.kept]));
+  const step = ({ config }: Variant) => widthStep(config.adapter, backbone);
   const comparisons = new Map<Variant, BudgetComparison>();
   for (const [i, variant] of variants.entries()) {
-    const reference = findBudgetReference(variant, variants, kept, over);
+    const reference = findBudgetReference(variant, variants, { kept, step }, over);
     if (reference === null) continue;
     const comparison = comparisons.get(reference) ?? {
       reference: rowName(reference),

@@ -24,30 +24,30 @@ export function findReference(
   return [dense[0]!, first].find((each) => !hasAdapter(each)) ?? null;
 }
 
+/** Numbers of weights, by row. */
+export interface RowWeights {
+  kept: ReadonlyMap<Variant, number>;
+  /** By how many weights the next wider adapter differs (`widthStep`). */
+  step: (variant: Variant) => number;
+}
+
 /**
- * The dense row that has as many weights as a row keeps: preferably the one that it is compared
- * with, else the task's first. Without one, the dense row that is nearest, if no other width of its
- * adapter would be nearer (same_budget_as). null for a dense row, or if there is none.
+ * The dense row that has as many weights as a row keeps, to half of what the next width of the
+ * dense adapter adds: no other width would be nearer. Of several the nearest; of these preferably
+ * the one that the row is compared with. null for a dense row, or if there is none.
  */
 export function findBudgetReference(
   variant: Variant,
   variants: readonly Variant[],
-  kept: ReadonlyMap<Variant, number>,
+  { kept, step }: RowWeights,
   over: readonly string[] = [],
 ): Variant | null {
   if (isDense(variant)) return null;
   const reference = findReference(variant, variants, over);
   const dense = [...(reference ? [reference] : []), ...listDense(variant, variants, over)];
   const off = (candidate: Variant) => Math.abs(kept.get(candidate)! - kept.get(variant)!);
-  const near = dense.filter((candidate) => off(candidate) <= halfStep(candidate, kept));
+  const near = dense.filter((candidate) => off(candidate) <= step(candidate) / 2);
   return near.toSorted((a, b) => off(a) - off(b))[0] ?? null;
-}
-
-/** Half of the weights by which the next width differs; 0 without a bottleneck. */
-function halfStep(dense: Variant, kept: ReadonlyMap<Variant, number>): number {
-  const { attention_bottleneck, ffn_bottleneck } = dense.config.adapter;
-  const width = Math.max(attention_bottleneck, ffn_bottleneck);
-  return width === 0 ? 0 : kept.get(dense)! / width / 2;
 }
 
 const isDense = ({ config }: Variant) => config.prune.pruner === 'none';

@@ -50,7 +50,7 @@ export function summarize(
       ...(axes.length > 0 ? { axes } : {}),
       rows: correctRows(rows),
       ...(search === null ? {} : { search }),
-      at_dense_budget: compareAtBudget(variants, rows, dataset, byId, over, plan.margin),
+      at_dense_budget: compareAtBudget(variants, rows, dataset, byId, over, plan),
       majority_class: baselines[dataset.task] ?? null,
       ...(found.length > 0 ? { data_warnings: found } : {}),
     };

@@ -36,6 +36,14 @@ export function solveSameBudget(
   return narrow(adapter, nearest / widest);
 }
 
+/** By how many weights the next wider adapter differs; 0 if it has no matrix to prune. */
+export function widthStep(adapter: AdapterConfig, backbone: PlannedBackbone): number {
+  if (!hasMatrices(adapter)) return 0;
+  const widest = Math.max(...prunedWidths(adapter));
+  const wider = narrow(adapter, (widest + 1) / widest);
+  return countDense(wider, backbone) - countDense(adapter, backbone);
+}
+
 const isPruned = ({ attention, ffn }: AdapterConfig) => ({
   attention: ATTENTION_MODULES[attention].matrices.length > 0,
   ffn: FFN_MODULES[ffn].matrices.length > 0,

@@ -40,3 +40,13 @@ test('both numbers of weights stand in the note, with the difference paired by s
   expect(notes).toContain('133,788 weights (dense, bottleneck 13)');
   expect(notes).toContain('snip 80 %, bottleneck 64 (132,557 weights): +8.5');
 });
+
+test.each([
+  // Its MLP is not pruned: 95 % fewer matrices are 18,000 of 4 million weights, but three widths.
+  ['mam', { kind: 'mam', bottleneck: 4 }, { pruner: 'snip', sparsity: [0.5, 0.95] }],
+  // Narrower than any dense adapter.
+  ['houlsby', { bottleneck: 1 }, { pruner: 'rand', sparsity: 0.999, bottleneck: 64 }],
+])('rows more than half a width from a dense %s are not at its budget', (_, adapter, pruned) => {
+  const few = buildPlan({ seeds: [1], adapter, compare: [{ pruner: 'none' }, pruned] });
+  expect(summarize(few, [], {}).tasks[0]!.at_dense_budget).toEqual([]);
+});
