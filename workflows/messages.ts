@@ -111,6 +111,8 @@ export interface SweepStatus {
   done: number;
   failed: number;
   cancelled: number;
+  /** Cancelled trials that have no outcome yet: their cohort goes on; absent for none. */
+  leaving?: string[];
   /** Why no more cohorts are started, although some are left; absent if all are. */
   stopped?: string;
   /** Why the last change was not made; absent if it was. */

@@ -63,6 +63,7 @@ export class SweepChanges {
       (change) => {
         delete sweep.status.notChanged;
         this.pending.push(change);
+        this.tellLeaving();
       },
       { validator: this.refuse },
     );
@@ -110,6 +111,7 @@ export class SweepChanges {
         this.sweep.status.notChanged = rootMessage(error);
         this.pending.splice(index, 1);
       }
+      this.tellLeaving();
       this.isPlanning = this.holdsStarts = false;
     }
   }
@@ -136,7 +138,7 @@ export class SweepChanges {
       status.cancelled = Math.max(0, status.cancelled - forgotten.cancelled);
       for (const trial of trials) this.missing.delete(trial);
       for (const [id, some] of this.dropped)
-        this.dropped.set(
+        this.setDropped(
           id,
           some.filter((trial) => !trials.includes(trial)),
         );
@@ -174,7 +176,7 @@ export class SweepChanges {
       status.cancelled += Math.min(ended.cancelled, others);
       // It may have come to a result all the same.
       for (const trial of trials) if (!ended.missing.includes(trial)) this.missing.delete(trial);
-      this.dropped.delete(cohortId);
+      this.setDropped(cohortId, []);
     } finally {
       this.isPlanning = this.holdsStarts = false;
     }
@@ -182,11 +184,23 @@ export class SweepChanges {
 
   /** Tells a cohort; one that is only about to start is told when it does. */
   private async drop(cohortId: string, trials: string[]): Promise<void> {
-    this.dropped.set(cohortId, [...this.droppedOf(cohortId), ...trials]);
+    this.setDropped(cohortId, [...this.droppedOf(cohortId), ...trials]);
     // It may have just ended.
     await this.sweep.children
       .get(cohortId)
       ?.signal(dropSignal, trials)
       .catch(() => undefined);
+  }
+
+  private setDropped(cohortId: string, trials: string[]): void {
+    this.dropped.set(cohortId, trials);
+    this.tellLeaving();
+  }
+
+  private tellLeaving(): void {
+    const leaving = [...this.dropped.values()].flat();
+    for (const change of this.pending) if (change.kind === 'cancel') leaving.push(...change.trials);
+    if (leaving.length > 0) this.sweep.status.leaving = leaving;
+    else delete this.sweep.status.leaving;
   }
 }

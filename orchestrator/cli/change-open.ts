@@ -1,6 +1,7 @@
 /** Changes a sweep that runs, through its workflow, which alone writes its plan. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  isGrpcDeadlineError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -96,6 +97,24 @@ export async function extendOpen(
       throw new UserError(`${sweepId} cannot be extended: ${status.notChanged}`, 2);
   }
   return readPlan(root, sweepId);
+}
+
+/**
+ * The trials of an open sweep that were cancelled and have no outcome yet.
+ *
+ * @throws UserError (exit 3) if no worker responds
+ */
+export async function listLeaving(client: Client, sweepId: string): Promise<string[]> {
+  if (!isOpen((await workflowState(client, sweepId)).state)) return [];
+  try {
+    const { leaving = [] } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
+      client.workflow.getHandle(sweepId).query(statusQuery),
+    );
+    return leaving;
+  } catch (error) {
+    if (isGrpcDeadlineError(error)) throw noWorker();
+    throw error;
+  }
 }
 
 const noWorker = () =>

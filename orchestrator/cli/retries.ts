@@ -17,7 +17,7 @@ export interface Retries {
   isAsked: boolean;
   /** @throws UserError (exit 2) if a named trial is done: its result counts in every sweep */
   check(results: readonly TrialResult[]): void;
-  isFor(result: TrialResult): boolean;
+  isFor(result: Pick<TrialResult, 'trial_id' | 'status'>): boolean;
 }
 
 export function addRetryOptions(command: Command): Command {

@@ -2,9 +2,11 @@
 import { Command } from 'commander';
 import { UserError } from '../base/errors';
 import { plural } from '../base/plural';
+import { connectTemporal, isServerStopped } from '../runtime/temporal-client';
 import { readAsked } from '../store/asked';
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
+import { listLeaving } from './change-open';
 import { findTarget } from './find-target';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
 import { addLaunchOptions, launch, type LaunchOptions } from './start';
@@ -36,7 +38,8 @@ async function retry(word: string, options: RetryCommandOptions): Promise<void> 
   const results = await readResults(root, plan);
   const failed = results.filter(({ status }) => status === 'failed').length;
   const result = results.find(({ trial_id }) => trial_id === trial);
-  if (trial !== null && result === undefined)
+  const isToRun = trial !== null && result === undefined;
+  if (isToRun && !(await isLeaving(stateDir, sweepId, trial)))
     throw new UserError(
       `${trial} has not failed in ${sweepId}: it is yet to run`,
       2,
@@ -56,4 +59,15 @@ async function retry(word: string, options: RetryCommandOptions): Promise<void> 
   const request = requestStored(plan, await readAsked(root, sweepId));
   const which = trial === null ? { retryFailed: true } : { retry: [trial] };
   await launch(request, { ...options, root, stateDir, ...which });
+}
+
+/** Whether the trial was cancelled in a cohort that goes on without it. */
+async function isLeaving(stateDir: string, sweepId: string, trial: string): Promise<boolean> {
+  if (isServerStopped(stateDir)) return false;
+  const client = await connectTemporal(stateDir);
+  try {
+    return (await listLeaving(client, sweepId)).includes(trial);
+  } finally {
+    await client.connection.close();
+  }
 }

@@ -27,7 +27,7 @@ import {
 import { countTrainedRows } from '../sweep/trained-rows';
 import type { Asked, Cohort, Plan, TrialResult } from '../sweep/types';
 import type { Runtime } from '../runtime/up';
-import { extendOpen, requestChange } from './change-open';
+import { extendOpen, listLeaving, requestChange } from './change-open';
 import { isOpen, workflowState } from './follow';
 import { describeSize } from './request';
 import type { Retries } from './retries';
@@ -245,7 +245,10 @@ async function changeIfOpen(
   const again = results.filter(
     (each) => ['failed', 'cancelled'].includes(each.status) && retry.isFor(each),
   );
-  const all = again.map(({ trial_id }) => trial_id);
+  const leaving = (await listLeaving(client, sweepId)).filter((id) =>
+    retry.isFor({ trial_id: id, status: 'cancelled' }),
+  );
+  const all = [...new Set([...again.map(({ trial_id }) => trial_id), ...leaving])];
   const decided = listDecided(plan);
   const trials = all.filter((id) => !decided.has(id));
   if (all.length === 0) {

@@ -25,18 +25,30 @@ search:
   stop_early: {rungs: [0.5], keep: 0.34}
 `;
 
+const PLAIN = `
+name: plain
+tasks: [sst2]
+rows: 128
+validation_rows: 32
+seeds: [1, 2]
+adapter: {kind: head_only}
+train: {steps: 10, batch_size: 16}
+`;
+
 describeTrainer('a sweep whose trials are changed', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sa-orch-changed-'));
-  const brake = new Brake(join(folder, 'brake'), process.env.SA_ORCH_TEST_PYTHON!);
-  const braked = new TrainerPlace();
+  let folder: string;
+  let brake: Brake;
+  let braked: TrainerPlace;
   let place: Workplace;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'sa-orch-changed-'));
+    brake = new Brake(join(folder, 'brake'), process.env.SA_ORCH_TEST_PYTHON!);
+    braked = new TrainerPlace();
     await braked.start([], 'toy', brake);
     place = new Workplace(join(folder, 'here'), OFFLINE, braked.root);
-    writeFileSync(join(place.folder, 'changed.yaml'), SWEEP);
   });
-  afterAll(async () => {
+  afterEach(async () => {
     await place.down();
     await braked.remove();
     rmSync(folder, { recursive: true, force: true, maxRetries: 20 });
@@ -45,6 +57,7 @@ describeTrainer('a sweep whose trials are changed', () => {
   const type = (...words: string[]) => place.run([...words, '--trainer', braked.address]);
 
   test('goes on without a trial until it is retried, and lifts its rungs', async () => {
+    writeFileSync(join(place.folder, 'changed.yaml'), SWEEP);
     brake.hold();
     const started = type('start', '--sweep', './changed.yaml');
     await place.moves('train');
@@ -72,5 +85,25 @@ describeTrainer('a sweep whose trials are changed', () => {
     const same = await type('start', '--sweep', './changed.yaml');
     expect(same.stdout).toContain('extended since it was started, by rungs off');
     expect(same.stdout).toContain('all results already exist');
+  });
+
+  test('runs a trial again that was cancelled in a cohort which is still at work', async () => {
+    writeFileSync(join(place.folder, 'plain.yaml'), PLAIN);
+    brake.hold();
+    const started = type('start', '--sweep', './plain.yaml');
+    await place.moves('train');
+    const { id } = place.readPlan().trials[0]!;
+    const early = await type('retry', id, '--detach');
+    expect(early).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('it is yet to run') as string,
+    });
+    await place.run(['cancel', id]);
+    const retried = await type('retry', id, '--detach');
+    expect(retried).toMatchObject({ status: 0, stderr: '' });
+    brake.release();
+    const { status, stdout } = await started;
+    expect(stdout).toContain('2 of 2 trials done');
+    expect(status).toBe(0);
   });
 });
