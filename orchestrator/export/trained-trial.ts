@@ -1,5 +1,6 @@
 /** Reads all that an export needs to know of a finished trial. */
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Tensor } from '../../common/safetensors';
 import { ConfigError, UserError } from '../base/errors';
 import { readSafetensors } from '../datasets/safetensors';
@@ -37,7 +38,7 @@ export interface TrainedTrial extends FinishedTrial {
 /**
  * Finds a finished trial and the plan that describes it.
  *
- * @throws UserError (exit 2) if it is not finished, or no plan has it
+ * @throws UserError (exit 2) if it is not finished, its adapter was removed, or no plan has it
  */
 export async function findFinished(root: string, trialId: string): Promise<FinishedTrial> {
   const result = await readDoneResult(root, trialId);
@@ -46,6 +47,13 @@ export async function findFinished(root: string, trialId: string): Promise<Finis
       `trial ${trialId} is not finished`,
       2,
       `\`sa-orch logs ${trialId}\` says what happened to it.`,
+    );
+  const adapter = adapterFile(root, trialId);
+  if (!existsSync(adapter))
+    throw new UserError(
+      `trial ${trialId} is finished, but ${adapter} is missing`,
+      2,
+      `To train it again, remove ${trialDir(root, trialId)} and start its sweep.`,
     );
   const plan = await findPlan(root, trialId);
   if (plan === undefined)
@@ -62,20 +70,24 @@ export async function findFinished(root: string, trialId: string): Promise<Finis
 /** Reads a finished trial's weights, masks and what goes into a model card. */
 export async function readTrained(finished: FinishedTrial): Promise<TrainedTrial> {
   const { root, plan, trial } = finished;
-  const folder = trialDir(root, trial.id);
-  const adapter = join(folder, 'adapter');
-  const config = await readJson<Record<string, unknown>>(join(adapter, 'adapter_config.json'));
+  const adapter = adapterFile(root, trial.id);
+  const config = await readJson<Record<string, unknown>>(
+    join(dirname(adapter), 'adapter_config.json'),
+  );
   const results = await Promise.all(
     listSiblings(plan, trial).map(({ id }) => readDoneResult(root, id)),
   );
   return {
     ...finished,
-    weights: readWeights(join(adapter, 'adapter_model.safetensors')),
+    weights: readWeights(adapter),
     masksFile: findMasks(root, trial.id),
     config: config ?? {},
     siblings: results.filter((result) => result !== null),
   };
 }
+
+const adapterFile = (root: string, trialId: string): string =>
+  join(trialDir(root, trialId), 'adapter', 'adapter_model.safetensors');
 
 function readWeights(file: string): Weights {
   const weights: Weights = new Map();

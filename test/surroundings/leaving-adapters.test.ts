@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -94,6 +95,25 @@ test('an export has a model card with task, data, seeds, metrics and mask', asyn
   expect(card).toMatch(/\| data \| train 32 rows, validation 32 rows; digest `[0-9a-f]+` \|/);
   expect(card).toMatch(/\| mask \| dense: /);
   expect(card).toMatch(/n = 32 rows\) \| mean ± std over n = 1 seeds \(1\)/);
+});
+
+test('of a trial whose adapter was removed, it is said', async () => {
+  const adapter = join(place.root, 'trials', trial, 'adapter', 'adapter_model.safetensors');
+  renameSync(adapter, `${adapter}.aside`);
+  try {
+    for (const typed of [
+      ['predict', '--trial', trial, '--input', 'rows.jsonl'],
+      ['export', trial, '--format', 'safetensors', '--out', 'new'],
+    ])
+      expect(await place.run(typed)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining(
+          `error: trial ${trial} is finished, but ${adapter} is missing`,
+        ) as string,
+      });
+  } finally {
+    renameSync(`${adapter}.aside`, adapter);
+  }
 });
 
 test('what cannot be done is refused in one sentence', async () => {
