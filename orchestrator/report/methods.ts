@@ -2,7 +2,7 @@
 import { nameEnvironment } from '../sweep/environments';
 import { listTaskDatasets } from '../sweep/lookup';
 import { readPrecision } from '../sweep/precision';
-import { stepsPerEpoch } from '../sweep/steps-per-epoch';
+import { countTrainRows, stepsPerEpoch } from '../sweep/steps-per-epoch';
 import type {
   Plan,
   PlannedDataset,
@@ -61,12 +61,20 @@ export function describeMethods(
 
 /**
  * Every setting of a trial that is not its identity, as text. What is absent where it changes
- * nothing is named where a reader would ask for it: the optimizer and the length in epochs.
+ * nothing is named where a reader would ask for it: the optimizer and the length in epochs. Of a
+ * number of rows above that of the data set, it says the rows that were used, which are all.
  */
 function listSettings(trial: Trial, dataset: PlannedDataset): Record<string, string> {
-  const { adapter, prune, generation = {} } = trial;
+  const { adapter, generation = {} } = trial;
   const epochs = trial.train.total_steps / stepsPerEpoch(dataset, trial.train);
-  const train = { optimizer: 'adamw', ...trial.train, epochs: Number(epochs.toPrecision(4)) };
+  const limit = (rows: number) => Math.min(rows, countTrainRows(dataset));
+  const prune = { ...trial.prune, scoring_rows: limit(trial.prune.scoring_rows) };
+  const train = {
+    optimizer: 'adamw',
+    ...trial.train,
+    batch_size: limit(trial.train.batch_size),
+    epochs: Number(epochs.toPrecision(4)),
+  };
   return { ...flatten({ adapter, prune, train, generation }), precision: readPrecision(trial) };
 }
 

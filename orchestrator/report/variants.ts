@@ -1,5 +1,6 @@
 import { groupBy } from '../base/group-by';
 import { adapterName, bottleneckLabel } from '../sweep/adapters';
+import { countTrainRows } from '../sweep/steps-per-epoch';
 import { readPrecision } from '../sweep/precision';
 import { canonicalJson } from '../sweep/canonical';
 import type { AxisValues, PlannedDataset, PruneConfig, Trial } from '../sweep/types';
@@ -57,7 +58,7 @@ export function groupVariants(
   // Trials of a row differ only in their seed.
   const firsts = [...groups.values()].map((group) => group[0]!);
   const describeAdapter = adapterDetails(firsts);
-  const describePrune = pruneDetails(firsts);
+  const describePrune = pruneDetails(firsts, countTrainRows(dataset));
   const hasPrecisions = isVaried(firsts, readPrecision);
   const readSettings = settingsReader(firsts, dataset, over);
   const variants = [...groups.values()].map((group) => {
@@ -145,19 +146,24 @@ function adapterDetails(trials: readonly Trial[]): (trial: Trial) => string[] {
 /**
  * Describes masks: what is unusual about one, and what differs among trials with the same pruner
  * whose masks are made in the same way.
+ *
+ * @param rows to train on
  */
-function pruneDetails(trials: readonly Trial[]): (trial: Trial) => string[] {
+function pruneDetails(trials: readonly Trial[], rows: number): (trial: Trial) => string[] {
   const way = ({ prune: { pruner, structure, every_steps } }: Trial) =>
     `${pruner} ${structure} ${every_steps > 0}`;
   const varied = findVaried(trials, way, PRUNE_DETAILS, (trial, key) => trial.prune[key]);
   const pruned = trials.filter((trial) => trial.prune.pruner !== 'none');
   const hasRules = isVaried(pruned, (trial) => trial.prune.rules);
+  const nameDetail = (prune: PruneConfig, key: (typeof PRUNE_DETAILS)[number]) =>
+    `${words(key)} ${prune[key]}` +
+    (key === 'scoring_rows' && prune[key] > rows ? `: all ${rows}` : '');
   return (trial) => {
     const { prune } = trial;
     return [
       ...maskWords(prune),
       ...(prune.rules === 'official' && hasRules ? ['official'] : []),
-      ...varied.get(way(trial))!.map((key) => `${words(key)} ${prune[key]}`),
+      ...varied.get(way(trial))!.map((key) => nameDetail(prune, key)),
       ...(prune.scoring_head === undefined ? [] : [`scoring head ${nameScoringHead(prune)}`]),
       ...controlWords(prune),
     ];

@@ -1,12 +1,17 @@
 import type { PlannedDataset, TrainConfig } from './types';
 
+/** What an epoch goes through: training rows or, in question answering, their features. */
+export function countTrainRows({ splits }: Pick<PlannedDataset, 'splits'>): number {
+  const train = splits.find(({ name }) => name === 'train');
+  return train?.features ?? train?.rows ?? 0;
+}
+
 /** The last step of an epoch takes the remaining rows or, in question answering, features. */
 export function stepsPerEpoch(
   dataset: PlannedDataset,
   { batch_size, accumulated_batches }: Pick<TrainConfig, 'batch_size' | 'accumulated_batches'>,
 ): number {
-  const train = dataset.splits.find((split) => split.name === 'train');
-  const batches = Math.ceil((train?.features ?? train?.rows ?? 0) / batch_size);
+  const batches = Math.ceil(countTrainRows(dataset) / batch_size);
   // What an epoch has left over waits for the next one.
   return accumulated_batches === undefined
     ? batches

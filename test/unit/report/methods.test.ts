@@ -86,3 +86,36 @@ test('says what else decides a data set: the windows of questions', () => {
     'questions.no_answer': 'true',
   });
 });
+
+test('says the rows that were used where more were asked for than there are', () => {
+  const compare = [{ pruner: 'none' }, { pruner: 'snip', sparsity: 0.8, scoring_rows: 100_000 }];
+  const splits = dataset('mrpc', { train: 90 }).splits;
+  const plan = buildPlan({ compare, train: { batch_size: 256 } }, { splits });
+  const { methods } = summarize(plan, [], {});
+  expect(methods.by_row['prune.scoring_rows']).toEqual({
+    0: ['dense, bottleneck 64'],
+    90: ['snip 80 %, bottleneck 64'],
+  });
+  expect(methods.shared['train.batch_size']).toBe('90');
+  expect(plan.trials.at(-1)).toMatchObject({
+    prune: { scoring_rows: 100_000 },
+    train: { batch_size: 256 },
+  });
+});
+
+test('scores questions on their features, of which there are more than rows', () => {
+  const [train, ...others] = dataset('mrpc', { train: 90 }).splits;
+  const splits = [{ ...train!, features: 120 }, ...others];
+  const plan = buildPlan({ compare: { pruner: 'snip', sparsity: 0.8 } }, { splits });
+  expect(summarize(plan, [], {}).methods.shared['prune.scoring_rows']).toBe('120');
+});
+
+test('names a row by what was asked for and what was used, where that tells rows apart', () => {
+  const compare = [{ pruner: 'snip', sparsity: 0.8, scoring_rows: [64, 128] }];
+  const splits = dataset('mrpc', { train: 90 }).splits;
+  const { tasks } = summarize(buildPlan({ compare }, { splits }), [], {});
+  expect(tasks[0]!.rows.map(({ label }) => label)).toEqual([
+    'snip (scoring rows 64)',
+    'snip (scoring rows 128: all 90)',
+  ]);
+});
