@@ -177,7 +177,7 @@ function buildSettings({ options, task, program, pasted }: Read): Settings {
         sparsity: options.sparsity,
         n_m: options.nM,
         structure: options.structure,
-        scope: pruned ? options.scope : undefined,
+        scope: pruned || !official ? options.scope : undefined,
         scoring_rows: readScoringRowsFor(options, task),
         scoring: options.scoringHead === undefined ? undefined : { head: options.scoringHead },
         schedule: options.compressionSchedule,
@@ -305,7 +305,8 @@ function buildRounds(options: RunOptions): Record<string, unknown> {
         '--prune-iterations sets the number of rounds',
     );
   }
-  return { rounds: pruneIterations, progressive: { begin_epoch: begin, every_epochs: 1 } };
+  const later = pruneIterations === 1 ? {} : { every_epochs: 1 };
+  return { rounds: pruneIterations, progressive: { begin_epoch: begin, ...later } };
 }
 
 function refusal(flag: string, message: string): ConfigError {

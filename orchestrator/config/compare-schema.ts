@@ -112,6 +112,7 @@ function checkDense(line: CompareKeys, problem: Problem): void {
     'n_m',
     'structure',
     'large_sparse',
+    'scope',
     'progressive',
     'control',
     'reinitialize',
@@ -192,10 +193,19 @@ function checkUsed(line: CompareKeys, compat: Compat, problem: Problem): void {
       'the scores of other pruners are the same in every round';
     if (line.rounds?.some((rounds) => rounds > 1)) problem('rounds', `1 or left out ${without}`);
     if (line.schedule !== undefined) problem('schedule', `left out ${without}`);
+  } else if (line.schedule !== undefined && compat === 'none' && !hasSeveralRounds(line)) {
+    problem('schedule', 'left out if there is a single round, or given with rounds above 1');
   }
   const own = findOwnDensities(line);
   if (own !== undefined && line.scope?.includes('local'))
     problem('scope', `global if a pruner is ${own}: it ${OWN_DENSITIES}`);
+}
+
+/** Whether the density falls in more than one step for some pruner, which a schedule is about. */
+function hasSeveralRounds({ pruner, rounds, n_m, progressive }: CompareKeys): boolean {
+  const own = pruner.map((each) => PRUNERS[each].rounds);
+  const counts = rounds ?? (n_m === undefined && progressive === undefined ? own : [1]);
+  return counts.some((each) => each > 1);
 }
 
 function checkProgressive(line: CompareKeys, problem: Problem): void {
@@ -206,6 +216,8 @@ function checkProgressive(line: CompareKeys, problem: Problem): void {
       'rounds',
       'given with progressive: the number of rounds in which the density falls, at least 1',
     );
+  if (line.progressive?.every_epochs !== undefined && line.rounds?.every((rounds) => rounds === 1))
+    problem('progressive', 'without every_epochs if there is a single round: none follows it');
   const own = findOwnDensities(line);
   if (own !== undefined)
     problem(

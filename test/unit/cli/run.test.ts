@@ -321,6 +321,11 @@ describe('the flags of sa-orch run', () => {
       '--attn_mode bitfit --adapter lora',
       '--attn-mode: "bitfit" is not allowed with --adapter lora',
     ],
+    ['--scope local', '--scope: "local" is not allowed; must be left out if the pruner is none'],
+    [
+      '--pruner snip --sparsity 0.5 --compression_schedule cubic',
+      '--compression-schedule: "cubic" is not allowed; must be left out if there is a single round',
+    ],
     ['--shuffle maybe', 'must be true or false; without a value it is true'],
   ])('that cannot be are refused by name: %s', (flags, message) => {
     expect(() => parseLine(flags)).toThrow(message);

@@ -115,6 +115,31 @@ describe('a wrong sweep file', () => {
       'tasks: rte\ncompare: [{pruner: [rand, mag, er], sparsity: 0.4, rounds: 5}]',
       '2: compare[0].rounds: 5 is not allowed; must be 1 or left out if no pruner is snip',
     ],
+    ...[
+      'schedule: cubic',
+      'rounds: 1, schedule: linear',
+      'rounds: [1], schedule: [linear, cubic]',
+    ].map((keys): [string, string, string] => [
+      `a schedule of a single round: ${keys}`,
+      `tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, ${keys}}]`,
+      'is not allowed; must be left out if there is a single round, or given with rounds above 1',
+    ]),
+    [
+      'a schedule of groups, which are cut in a single round',
+      'tasks: rte\ncompare: [{pruner: synflow, n_m: "2:4", schedule: cubic}]',
+      '2: compare[0].schedule: "cubic" is not allowed; must be left out if there is a single round',
+    ],
+    [
+      'a distance between rounds of a single one',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, rounds: 1, progressive: ' +
+        '{every_epochs: 2}}]',
+      'must be without every_epochs if there is a single round: none follows it',
+    ],
+    [
+      'a dense line with a scope',
+      'tasks: rte\ncompare: [{pruner: none, scope: local}]',
+      '2: compare[0].scope: "local" is not allowed; must be left out if the pruner is none',
+    ],
     [
       'a temperature that nothing uses',
       'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, temperature: 200}]',
