@@ -21,7 +21,7 @@ export const questionSettings: SettingsSchema<QuestionSettings> = {
       path: ['doc_stride'],
     },
   ],
-  refusedElsewhere: [],
+  refusedElsewhere: [['doc_stride']],
   complete: ({ doc_stride = DEFAULT_DOC_STRIDE }: Partial<QuestionSettings>) => ({ doc_stride }),
   chooseForTrials: () => ({}),
   findContradiction: () => null,

@@ -42,6 +42,7 @@ describe('settings of summarization', () => {
       'tasks: rte\ngeneration: {beams: 2}',
       '2: generation: applies only to summarization; remove it, this sweep has no such task',
     ],
+    ['tasks: rte\ndoc_stride: 10', '2: doc_stride: applies only to question answering; remove it'],
     ['tasks: rte\nmax_target_length: 9', '2: max_target_length: applies only to summarization'],
     [
       'tasks: [xsum, {name: rte, train: {label_smoothing: 0.1}}]',
