@@ -1,4 +1,4 @@
-/** A line of `compare`. */
+/** The lines of `compare`. */
 import { z } from 'zod';
 import { MASK_CONTROL_NAMES } from '../../common/vocabulary/mask-controls';
 import { NAMED_STRUCTURES } from '../../common/vocabulary/mask-structures';
@@ -20,8 +20,10 @@ import { adapterAxes, width } from './adapter-schema';
 import { nOfM, sameBudget, scoringHead } from './compare-values';
 import type { Compat } from './compat';
 import {
+  axis,
   choice,
   count,
+  findRepeated,
   fraction,
   keptFraction,
   list,
@@ -41,26 +43,26 @@ const SPARSITY_MEANING: Record<Compat, string> = {
 
 const lineKeys = (compat: Compat) =>
   map({
-    pruner: list(choice(PRUNER_NAMES)),
-    sparsity: list(SPARSITY[compat]).optional(),
-    n_m: list(nOfM).optional(),
-    structure: list(choice(NAMED_STRUCTURES)).optional(),
-    large_sparse: map({ bottleneck: list(width) }).optional(),
-    same_budget_as: list(sameBudget).optional(),
-    scope: list(choice(PRUNE_SCOPE_NAMES)).optional(),
-    scoring_rows: list(count).optional(),
-    scoring: map({ head: list(scoringHead).optional() }).optional(),
-    temperature: list(positive).optional(),
-    rounds: list(whole(1, 10000)).optional(),
-    schedule: list(choice(PRUNE_SCHEDULE_NAMES)).optional(),
+    pruner: axis(choice(PRUNER_NAMES)),
+    sparsity: axis(SPARSITY[compat]).optional(),
+    n_m: axis(nOfM).optional(),
+    structure: axis(choice(NAMED_STRUCTURES)).optional(),
+    large_sparse: map({ bottleneck: axis(width) }).optional(),
+    same_budget_as: axis(sameBudget).optional(),
+    scope: axis(choice(PRUNE_SCOPE_NAMES)).optional(),
+    scoring_rows: axis(count).optional(),
+    scoring: map({ head: axis(scoringHead).optional() }).optional(),
+    temperature: axis(positive).optional(),
+    rounds: axis(whole(1, 10000)).optional(),
+    schedule: axis(choice(PRUNE_SCHEDULE_NAMES)).optional(),
     progressive: map({
       begin_epoch: notNegative.optional(),
       every_epochs: positive.optional(),
     }).optional(),
-    control: list(choice(MASK_CONTROL_NAMES)).optional(),
+    control: axis(choice(MASK_CONTROL_NAMES)).optional(),
     repeats: whole(1, 10000).optional(),
-    reinitialize: list(yesOrNo).optional(),
-    bottleneck: list(width).optional(),
+    reinitialize: axis(yesOrNo).optional(),
+    bottleneck: axis(width).optional(),
     adapter: adapterAxes.optional(),
     train: lineTrain.optional(),
   });
@@ -100,10 +102,19 @@ const checkedLine = (compat: Compat) =>
     }
   });
 
-/** The schema of a `compare` line, by the `compat` that applies to it. */
-export const compareLine = {
-  none: checkedLine('none'),
-  official: checkedLine('official'),
+/** The schema of `compare`: lines that differ, as equal ones would be the same trials. */
+const differentLines = (compat: Compat) =>
+  list(checkedLine(compat)).superRefine((lines, context) => {
+    const again = findRepeated(lines);
+    if (again === -1) return;
+    const message = 'another line: it is the same as one above it, and adds no trial';
+    context.addIssue({ code: 'custom', path: [again], message });
+  });
+
+/** The same, by the `compat` that applies to it. */
+export const compareLines = {
+  none: differentLines('none'),
+  official: differentLines('official'),
 } satisfies Record<Compat, z.ZodType>;
 
 function checkDense(line: CompareKeys, problem: Problem): void {

@@ -13,11 +13,20 @@ export function list<T extends z.ZodType>(item: T) {
   );
 }
 
-/** A list whose values are compared with each other. */
+/** A list whose values are compared with each other, and so differ. */
 export function axis<T extends z.ZodType>(item: T) {
-  return list(item).refine((values) => new Set(values).size === values.length, {
+  return list(item).refine((values) => findRepeated(values) === -1, {
     error: 'a list of different values',
   });
+}
+
+/**
+ * The index of the first value that equals an earlier one; -1 if all differ. They come from
+ * schemas, which give the keys of a map in one order.
+ */
+export function findRepeated(values: readonly unknown[]): number {
+  const texts = values.map((value) => JSON.stringify(value));
+  return texts.findIndex((text, i) => texts.indexOf(text) < i);
 }
 
 /** Each key as an axis that may be left out. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { FAMILIES, type FamilySettings } from '../tasks/registry';
 import { PRECISION_NAMES } from '../../common/vocabulary/precisions';
 import { adapterAxes } from './adapter-schema';
-import { compareLine } from './compare-schema';
+import { compareLines } from './compare-schema';
 import { COMPAT_NAMES, readCompat, type Compat } from './compat';
 import { choice, chosenBy, list, map, text, whole, positive } from './schema-parts';
 import { search } from './search-schema';
@@ -48,7 +48,7 @@ const settings = (ownNames: readonly string[], compat: Compat) => ({
   tasks: list(taskSchema(ownNames)).optional(),
   adapter: adapterAxes.optional(),
   compat: choice(COMPAT_NAMES).optional(),
-  compare: list(compareLine[compat]).optional(),
+  compare: compareLines[compat].optional(),
   seeds: seeds.optional(),
   rows: rows.optional(),
   validation_rows: rows.optional(),

@@ -3,6 +3,27 @@ import { expectOneProblem } from '../support/sweep-file';
 
 describe('a wrong sweep file', () => {
   test.each([
+    ...[
+      'pruner: [snip, snip], sparsity: 0.4',
+      'pruner: snip, sparsity: [0.4, 4e-1]',
+      'pruner: snip, n_m: ["2:4", 2:4]',
+      'pruner: synflow, sparsity: 0.4, rounds: [3, 3]',
+      'pruner: snip, sparsity: 0.4, control: [none, none]',
+      'pruner: snip, sparsity: 0.4, scoring: {head: [{warm_up: 5}, {warm_up: 5}]}',
+      'pruner: none, same_budget_as: [snip 0.4, {pruner: snip, sparsity: 0.4}]',
+      'pruner: none, bottleneck: [8, 8]',
+    ].map((keys): [string, string, string] => [
+      `a value that is there twice: ${keys}`,
+      `tasks: rte\ncompare: [{${keys}}]`,
+      'is not allowed; must be a list of different values',
+    ]),
+    [
+      'a line that is there twice',
+      'tasks: rte\ncompare:\n  - {pruner: none}\n  - {pruner: snip, sparsity: 0.4}\n' +
+        '  - {sparsity: [0.40], pruner: [snip]}',
+      '5: compare[2]: {"sparsity":[0.4],"pruner":["snip"]} is not allowed; must be another line: ' +
+        'it is the same as one above it, and adds no trial',
+    ],
     [
       'a pruner without sparsity',
       'tasks: rte\ncompare: [{pruner: rand}]',
