@@ -101,16 +101,25 @@ function readAsExtension({ seeds = [], compare = [], rungs }: ExtendOptions): Ex
 /**
  * What of it the sweep does not have; null if it has everything.
  *
- * @throws UserError (exit 2) for seeds of its search
+ * @throws UserError (exit 2) for seeds of its search, and for rungs that it never had
  */
-function findNew(
+export function findNew(
   { seeds = [], compare = [], rungs }: Extension,
   asked: Asked,
   { sweep_id, extended = [] }: Plan,
   onProgress: OnProgress,
 ): Extension | null {
   const config = configFromAsked(asked, extended);
-  if (rungs !== undefined) return config.search?.stop_early ? { rungs } : null;
+  if (rungs !== undefined) {
+    if (config.search?.stop_early) return { rungs };
+    if (extended.some((each) => each.rungs === rungs)) return null;
+    const what = config.search === null ? 'has no search' : 'has a search that stops nothing early';
+    throw new UserError(
+      `--rungs off: ${sweep_id} ${what}; must be left out, or given for a sweep with ` +
+        'search.stop_early',
+      2,
+    );
+  }
   const ofSearch = seeds.filter((seed) => config.search?.seeds.includes(seed));
   if (ofSearch.length > 0)
     throw new UserError(
