@@ -1,8 +1,11 @@
 /** Translates the flags of `sa-orch run` into settings of a sweep file. Pure. */
 import { PRUNER_NAMES, usesKey } from '../../common/vocabulary/pruners';
 import { ConfigError, UserError, type Problem } from '../base/errors';
+import { listUnusedKeys } from '../config/adapter-users';
 import { configFromAsked } from '../config/asked';
 import type { SweepSettingsInput } from '../config/schema';
+import type { SweepConfig } from '../config/sweep-config';
+import { adapterName } from '../sweep/adapters';
 import type { Asked } from '../sweep/types';
 import type { Request } from './request';
 import { findPublishedTask, PUBLISHED_TASK_NAMES } from '../tasks/registry';
@@ -34,6 +37,9 @@ const FLAGS: Record<string, string> = {
   'adapter.attention_bottleneck': '--attn-bn',
   'adapter.ffn_bottleneck': '--ffn-bn',
   'adapter.scale': '--ffn-adapter-scalar',
+  'adapter.learned_scale': '--ffn-adapter-scalar',
+  'adapter.norm': '--ffn-adapter-layernorm-option',
+  'adapter.init': '--ffn-adapter-init-option',
   'adapter.prefix_hidden': '--mid-dim',
   'compare[0].adapter': '--adapter',
   'compare[0].schedule': '--compression-schedule',
@@ -78,10 +84,23 @@ export function buildRequest(given: RunOptions, program?: Program): Request {
   const [name, settings] = [`run-${read.task}`, buildSettings(read)];
   const asked: Asked = { format: 1, name, file: null, profile: null, settings };
   try {
-    return { asked, config: configFromAsked(asked), profileReason: null };
+    const config = configFromAsked(asked);
+    if (read.options.compat !== 'official') checkAdapterFlags(settings, config);
+    return { asked, config, profileReason: null };
   } catch (error) {
     throw inFlags(error, read.options);
   }
+}
+
+/** Refuses a flag that the modules of the adapter do not use. The published code ignores such. */
+function checkAdapterFlags({ adapter = {} }: Settings, { compare }: SweepConfig): void {
+  const modules = compare[0]!.adapters[0]!;
+  const unused = listUnusedKeys(adapter, modules);
+  if (unused.length === 0) return;
+  const reason = `changes nothing in the adapter ${adapterName(modules)}; must be left out`;
+  throw new ConfigError(
+    unused.map((key) => ({ where: 'adapter', message: `adapter.${key}: ${reason}` })),
+  );
 }
 
 /** What a user should know of how the flags were read: each a name and a sentence. */
@@ -156,7 +175,7 @@ function nameFlag(field: string, flags: Record<string, string>): string {
 }
 
 /** Settings before they are checked. */
-type Settings = SweepSettingsInput & Record<string, unknown>;
+type Settings = SweepSettingsInput & { adapter?: object } & Record<string, unknown>;
 
 /** The flags as settings of a sweep file, whose checks and defaults apply. */
 function buildSettings({ options, task, program, pasted }: Read): Settings {

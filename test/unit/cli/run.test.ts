@@ -326,9 +326,34 @@ describe('the flags of sa-orch run', () => {
       '--pruner snip --sparsity 0.5 --compression_schedule cubic',
       '--compression-schedule: "cubic" is not allowed; must be left out if there is a single round',
     ],
+    ...(
+      [
+        ['--adapter bitfit --attn-bn 64', '--attn-bn', 'bitfit'],
+        ['--attn-mode bitfit --ffn-mode none --attn-bn 64', '--attn-bn', 'bitfit'],
+        ['--adapter pfeiffer --attn-bn 64', '--attn-bn', 'pfeiffer'],
+        ['--adapter lora --ffn-bn 64', '--ffn-bn', 'lora'],
+        ['--adapter lora --mid-dim 64', '--mid-dim', 'lora'],
+        ['--adapter pfeiffer --lora-alpha 32', '--lora-alpha', 'pfeiffer'],
+        ['--adapter lora --ffn-adapter-scalar 4', '--ffn-adapter-scalar', 'lora'],
+        ['--adapter prefix --ffn-adapter-init-option bert', '--ffn-adapter-init-option', 'prefix'],
+        [
+          '--adapter lora --ffn-adapter-layernorm-option in',
+          '--ffn-adapter-layernorm-option',
+          'lora',
+        ],
+      ] as const
+    ).map(([flags, flag, adapter]): [string, string] => [
+      flags,
+      `${flag}: changes nothing in the adapter ${adapter}; must be left out`,
+    ]),
     ['--shuffle maybe', 'must be true or false; without a value it is true'],
   ])('that cannot be are refused by name: %s', (flags, message) => {
     expect(() => parseLine(flags)).toThrow(message);
+  });
+
+  test('of a width that nothing has are taken with those of the scripts, as there', () => {
+    const flags = '--compat official --attn_mode bitfit --attn_bn 64 --ffn_mode none --ffn_bn 64';
+    expect(buildAdapter(flags)).toMatchObject({ attention_bottleneck: 0, ffn_bottleneck: 0 });
   });
 
   test('name a task', () => {
