@@ -89,12 +89,14 @@ function listToChoose(plan: Plan): Left[] {
 }
 
 /** The part of their training that trials of a search are expected to have, by id. */
-function expectRungs({ search }: Plan): Map<string, number> {
+function expectRungs(plan: Plan): Map<string, number> {
   const parts = new Map<string, number>();
-  if (search?.stop_early === undefined) return parts;
-  for (const { candidates } of search.choices)
-    for (const { trials } of candidates)
-      for (const id of trials) parts.set(id, expectTrained(search.stop_early, candidates.length));
+  const { stop_early: stopEarly, choices = [] } = plan.search ?? {};
+  if (stopEarly === undefined) return parts;
+  const byId = new Map(plan.trials.map((trial) => [trial.id, trial]));
+  for (const { candidates } of choices)
+    for (const id of candidates.flatMap(({ trials }) => trials))
+      parts.set(id, expectTrained(stopEarly, candidates.length, byId.get(id)!));
   return parts;
 }
 

@@ -12,7 +12,7 @@ import { resolveBackbone } from '../runtime/backbone';
 import { detectGpu } from '../runtime/gpu';
 import { artifactRoot } from '../runtime/paths';
 import { planSweep } from '../sweep/plan';
-import { formatPercent } from '../report/format';
+import { nameRungs } from '../report/rung-words';
 import { countTrials, listSearchTrials } from '../sweep/search';
 import { maskWarnings } from '../sweep/warnings';
 import type { Asked, Extension, Plan } from '../sweep/types';
@@ -134,13 +134,17 @@ function profileNote({ profile }: SweepConfig, reason: string | null): string {
 export function describeSize(plan: Plan): string {
   const { trials, cohorts, search } = plan;
   if (search !== undefined) {
-    const tried = new Set(listSearchTrials(plan)).size;
+    const searched = new Set(listSearchTrials(plan));
+    const tried = searched.size;
+    const lengths = trials
+      .filter(({ id }) => searched.has(id))
+      .map((each) => each.train.total_steps);
     const [all, choices] = [countTrials(plan), plural(search.choices.length, 'choice')];
     const { rungs, asynchronous } = search.stop_early ?? {};
     const how = asynchronous ? ', without waiting for each other' : '';
     return (
       `${plural(all, 'trial')}: ${tried} of the search for ${choices}` +
-      `${rungs ? ` (some are stopped at ${rungs.map(formatPercent).join(', ')}${how})` : ''}, ` +
+      `${rungs ? ` (some are stopped at ${nameRungs(rungs, lengths).join(', ')}${how})` : ''}, ` +
       `${all - tried} of the comparison`
     );
   }

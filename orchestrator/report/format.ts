@@ -79,19 +79,37 @@ export function formatSparsity({
   pruner,
   sparsity,
 }: Pick<RowSummary, 'pruner' | 'sparsity'>): string {
-  return pruner === 'none' ? '' : `${Number((100 * sparsity).toPrecision(6))} %`;
+  return pruner === 'none' ? '' : formatSetting(sparsity);
 }
 
 /** The beginning of a trial's id: enough for people, and for every command that takes an id. */
 export const shortenId = (id: string): string => id.slice(0, 8);
 
-export function formatPercent(fraction: number): string {
-  return `${(100 * fraction).toFixed(0)} %`;
+/**
+ * A fraction that a user has set: six digits, or as many more as tell one below 1 from 100 %.
+ */
+export function formatSetting(fraction: number): string {
+  return `${tellFromWhole(fraction, 6)} %`;
 }
 
-/** How often trials are evaluated: `every epoch`, `every 25 %`. */
+/** A measured fraction: whole percents, or as many digits as tell it from 0 % and 100 %. */
+export function formatPercent(fraction: number): string {
+  const percent = (100 * fraction).toFixed(0);
+  const isTold = Number(percent) === 100 * fraction || !['0', '100'].includes(percent);
+  return `${isTold ? percent : tellFromWhole(fraction, 2)} %`;
+}
+
+function tellFromWhole(fraction: number, digits: number): number {
+  const percent = Number((100 * fraction).toPrecision(digits));
+  // A double has no more than 17.
+  return percent === 100 && fraction < 1 && digits < 17
+    ? tellFromWhole(fraction, digits + 1)
+    : percent;
+}
+
+/** How often trials are evaluated: `every epoch`, `every 12.5 %`. */
 export const nameEvery = (every: PlannedEvaluation['every']): string =>
-  `every ${every === 'epoch' ? every : formatPercent(every)}`;
+  `every ${every === 'epoch' ? every : formatSetting(every)}`;
 
 /**
  * Says where the rows come from and whether the data sets are complete: the first line of every

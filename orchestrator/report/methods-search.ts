@@ -1,8 +1,9 @@
 /** What a methods section says of the search that chose the values of a task's rows. Pure. */
 import { groupBy } from '../base/group-by';
 import type { Plan, StopEarly } from '../sweep/types';
-import { formatPercent } from './format';
+import { formatSetting } from './format';
 import type { SearchMethods } from './methods-types';
+import { nameRungs } from './rung-words';
 import type { SearchSummary } from './search-types';
 import type { TaskSummary } from './summary-types';
 
@@ -56,7 +57,7 @@ export function listSearch({ task, metric, held_out: held, ...search }: SearchMe
   );
   return [
     `search on ${task}, before the comparison and without its validation rows: ${held.rows} of ` +
-      `${held.of} train rows held out (${formatPercent(held.fraction)}, drawn once for all its ` +
+      `${held.of} train rows held out (${formatSetting(held.fraction)}, drawn once for all its ` +
       `trials, digest ${held.digest}), the others trained on for ${steps.join(' or ')} steps; ` +
       `seeds ${seeds.join(', ')}${counts.join('')}`,
     ...tried.map(({ candidates, rows }) => {
@@ -69,15 +70,18 @@ export function listSearch({ task, metric, held_out: held, ...search }: SearchMe
     }),
     `search on ${task} decides by the highest mean ${metric} on the held-out rows over its ` +
       'seeds, of equal ones by the first; values with a trial that failed are passed over',
-    ...(stopEarly === undefined ? [] : [`search on ${task} stops early: ${listRungs(stopEarly)}`]),
+    ...(stopEarly === undefined
+      ? []
+      : [`search on ${task} stops early: ${listRungs(stopEarly, steps)}`]),
   ];
 }
 
-function listRungs({ rungs, keep }: StopEarly): string {
+function listRungs({ rungs, keep }: StopEarly, steps: readonly number[]): string {
   return (
-    `after ${rungs.map(formatPercent).join(' and ')} of their training, ${formatPercent(keep)} ` +
-    'of the values that are left (rounded up, and all that equal the last of them) go on, those ' +
-    'with the highest mean there; the values that are left then are trained to their end, but a ' +
-    'single one is chosen at once (successive halving, Jamieson and Talwalkar 2016)'
+    `after ${nameRungs(rungs, steps).join(' and ')} of their training, ` +
+    `${formatSetting(keep)} of the values that are left (rounded up, and all that equal the last ` +
+    'of them) go on, those with the highest mean there; the values that are left then are ' +
+    'trained to their end, but a single one is chosen at once (successive halving, Jamieson and ' +
+    'Talwalkar 2016)'
   );
 }

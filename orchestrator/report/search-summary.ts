@@ -49,7 +49,11 @@ export function summarizeSearch(
       stopped: count('stopped'),
     },
     ...(plan.search.stop_early && {
-      stop_early: { ...plan.search.stop_early, trained: countTrained(trials, results) },
+      stop_early: {
+        ...plan.search.stop_early,
+        steps: [...new Set(trials.map(({ train }) => train.total_steps))].sort((a, b) => a - b),
+        trained: countTrained(trials, results),
+      },
     }),
     decided: !isSearching({ ...plan, search: { ...plan.search, choices } }),
     choices: choices.map((choice) => summarizeChoice(plan, choice, variants, results, stopped)),

@@ -2,7 +2,15 @@
 import { plural } from '../base/plural';
 import { axisTitle, formatValue, nameValues } from './axes';
 import type { Note, ReportDocument } from './report-document';
-import { formatCount, formatDifference, formatMean, formatPercent, metricTitle } from './format';
+import {
+  formatCount,
+  formatDifference,
+  formatMean,
+  formatPercent,
+  formatSetting,
+  metricTitle,
+} from './format';
+import { nameRungs } from './rung-words';
 import type { CandidateSummary, ChoiceSummary, SearchSummary } from './search-types';
 
 const AT_EDGE = 'at the edge: try beyond';
@@ -53,7 +61,7 @@ function describeCandidate(choice: ChoiceSummary, index: number): string {
   const { stopped_at: end } = candidate;
   return [
     ...(isChosen ? ['chosen', ...describeClarity(choice)] : []),
-    ...(end === undefined || isChosen ? [] : [`stopped at ${formatPercent(end)}`]),
+    ...(end === undefined || isChosen ? [] : [`stopped at ${formatSetting(end)}`]),
     ...[describeFailures(candidate)].filter((failure) => failure !== ''),
   ].join('; ');
 }
@@ -87,7 +95,7 @@ function describeClarity({
 }: ChoiceSummary): string[] {
   const edge = edges.length === 0 ? [] : [`${edges.map(axisTitle).join(', ')} ${AT_EDGE}`];
   const end = candidates[chosen ?? -1]?.stopped_at;
-  const when = end === undefined ? '' : ` after ${formatPercent(end)} of training`;
+  const when = end === undefined ? '' : ` after ${formatSetting(end)} of training`;
   if (second === undefined) return [`no other candidate to compare with${when}`, ...edge];
   const other = nameValues(candidates[second]!.values);
   return [`${formatDifference(lead)} to ${other}${when}`, ...edge];
@@ -102,13 +110,14 @@ function describeFailures({ failed, seeds }: CandidateSummary): string {
 function describeStopEarly({
   rungs,
   keep,
+  steps,
   trained: { rows, of },
 }: NonNullable<SearchSummary['stop_early']>): string {
   const share =
     of === 0 ? '' : ` (${formatPercent(rows / of)} of what all would take to their end)`;
   return (
-    `stopped early: after ${rungs.map(formatPercent).join(' and ')} of their training, ` +
-    `${formatPercent(keep)} of the candidates go on, rounded up; trained on ` +
+    `stopped early: after ${nameRungs(rungs, steps).join(' and ')} of their training, ` +
+    `${formatSetting(keep)} of the candidates go on, rounded up; trained on ` +
     `${formatCount(rows)} rows${share}`
   );
 }

@@ -14,6 +14,8 @@ export interface SearchSummary {
   trials: { planned: number; done: number; failed: number; cancelled: number; stopped: number };
   /** Absent: every candidate is trained to its end. */
   stop_early?: StopEarly & {
+    /** Lengths of its trials, in steps. */
+    steps: number[];
     /** Rows that its trials have been trained on, epoch after epoch, and would be to their end. */
     trained: { rows: number; of: number };
   };

@@ -32,7 +32,7 @@ export interface PlanInputs {
  * What a search chooses from is not compared before it is chosen.
  *
  * @throws ConfigError if a line is impossible with its adapters, on this backbone or within a
- *   task's training steps
+ *   task's training steps, or rungs are
  */
 export function planSweep(config: SweepConfig, inputs: PlanInputs): Plan {
   const { backbone, datasets, maxCohort, profileReason } = inputs;
@@ -106,7 +106,8 @@ function formFirstCohorts(
   { maxCohort, largestCohort, datasets }: PlanInputs,
   { search, evaluate }: SweepConfig,
 ): Cohort[] {
-  const fraction = search?.stop_early?.rungs[0];
+  const { rungs = [] } = search?.stop_early ?? {};
+  const [fraction] = rungs;
   const evaluations = evaluationsOf({ datasets, ...(evaluate && { evaluate }) });
   if (fraction === undefined) return formCohorts(trials, maxCohort, 0, largestCohort, evaluations);
   const tried = new Set(
@@ -119,9 +120,25 @@ function formFirstCohorts(
       where: 'search.stop_early',
       message: `${tooShort.task}: a trial of one step has no rung; must have at least two steps`,
     });
+  for (const trial of searched) refuseEqualRungs(trial, rungs);
   const cohorts = formRungCohorts(searched, fraction, maxCohort, 0);
   const others = trials.filter(({ id }) => !tried.has(id));
   return [...cohorts, ...formCohorts(others, maxCohort, cohorts.length, maxCohort, evaluations)];
+}
+
+/** At one step, a trial would be compared twice with the same numbers. */
+function refuseEqualRungs(trial: Trial, rungs: readonly number[]): void {
+  const steps = rungs.map((rung) => findRungStep(trial, rung));
+  const same = steps.findIndex((step, i) => step === steps[i - 1]);
+  if (same === -1) return;
+  const { task, train } = trial;
+  throw new ConfigError({
+    where: 'search.stop_early.rungs',
+    message:
+      `${task}: ${rungs[same - 1]} and ${rungs[same]} of ${train.total_steps} steps are both ` +
+      `step ${steps[same]}; must be at different steps: ` +
+      'fewer rungs, further apart, or longer training',
+  });
 }
 
 /** A cohort's trials are of one task, because a data set belongs to one. */

@@ -7,8 +7,10 @@ import type { Cohort, PlannedChoice, PlannedSearch, StopEarly, Trial } from './t
  * The step at which a trial is measured: the fraction of its training, rounded up, but before its
  * last step. 0: it has one step, and so no rung.
  */
-export const findRungStep = ({ train }: Pick<Trial, 'train'>, fraction: number): number =>
-  Math.min(Math.ceil(fraction * train.total_steps), train.total_steps - 1);
+export const findRungStep = (
+  { train }: { train: Pick<Trial['train'], 'total_steps'> },
+  fraction: number,
+): number => Math.min(Math.ceil(fraction * train.total_steps), train.total_steps - 1);
 
 /** Indices of the candidates that are still trained, or were when the choice was made. */
 export const listActive = ({ candidates, went_on: rungs }: PlannedChoice): number[] =>
@@ -90,14 +92,19 @@ export function listStopped({
 }
 
 /**
- * The part of the search's training that is expected to take place, in (0, 1]: what is left after
- * each rung of a choice between this many candidates.
+ * The part of a trial's training in a search that is expected to take place, in (0, 1]: what is
+ * left after each rung of a choice between this many candidates.
  */
-export function expectTrained(stopEarly: StopEarly, candidates: number): number {
+export function expectTrained(
+  stopEarly: StopEarly,
+  candidates: number,
+  trial: Pick<Trial, 'train'>,
+): number {
   let [sum, left, at] = [0, candidates, 0];
   for (const rung of stopEarly.rungs) {
-    sum += (left / candidates) * (rung - at);
-    [left, at] = [countKept(stopEarly, left), rung];
+    const reached = findRungStep(trial, rung) / trial.train.total_steps;
+    sum += (left / candidates) * (reached - at);
+    [left, at] = [countKept(stopEarly, left), reached];
     if (left === 1) return sum;
   }
   return sum + (left / candidates) * (1 - at);

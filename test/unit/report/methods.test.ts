@@ -1,3 +1,4 @@
+import { describeSize } from '../../../orchestrator/cli/request';
 import { renderMarkdown } from '../../../orchestrator/report/markdown';
 import { summarize } from '../../../orchestrator/report/summary';
 import { dataset } from '../support/plans';
@@ -72,6 +73,19 @@ test('says at which rungs a search stops candidates, and how many go on', () => 
       'highest mean there; the values that are left then are trained to their end, but a single ' +
       'one is chosen at once ',
   );
+});
+
+test('says the steps of rungs that are at another part of the training', () => {
+  const plan = searchPlan([1, 2, 3], { rungs: [0.0001, 0.125, 0.5], keep: 0.335 });
+  const markdown = renderMarkdown(summarize(plan, [], {}));
+  const rungs = '0.01 % (step 1 of 20), 12.5 % (step 3 of 20)';
+  expect(markdown).toContain(
+    `stops early: after ${rungs.replace(', ', ' and ')} and 50 % of their training, 33.5 % of`,
+  );
+  expect(markdown).toContain(
+    `stopped early: after ${rungs.replace(', ', ' and ')} and 50 % of their training, 33.5 % of`,
+  );
+  expect(describeSize(plan)).toContain(`(some are stopped at ${rungs}, 50 %)`);
 });
 
 test('says what else decides a data set: the windows of questions', () => {

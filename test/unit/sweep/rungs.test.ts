@@ -254,7 +254,7 @@ describe('a search with rungs', () => {
 
 test('a rung is a step before the last', () => {
   const at = (total_steps: number, fraction: number) =>
-    findRungStep({ train: { total_steps } as Trial['train'] }, fraction);
+    findRungStep({ train: { total_steps } }, fraction);
   expect([at(100, 0.25), at(101, 0.25), at(3, 0.9), at(1, 0.5)]).toEqual([25, 26, 2, 0]);
 });
 
@@ -266,8 +266,12 @@ test('how many go on is rounded up, but not for the last digit of a product', ()
 
 test('the training to expect counts what each rung leaves', () => {
   // 5 until a quarter, 2 until half, of which one is left and chosen.
-  expect(expectTrained({ rungs: [0.25, 0.5], keep: 0.34 }, 5)).toBeCloseTo(0.25 + 0.4 * 0.25);
-  expect(expectTrained({ rungs: [0.5], keep: 0.5 }, 4)).toBeCloseTo(0.5 + 0.5 * 0.5);
+  const expectOf = (total_steps: number, rungs: number[], keep: number, candidates: number) =>
+    expectTrained({ rungs, keep }, candidates, { train: { total_steps } as Trial['train'] });
+  expect(expectOf(20, [0.25, 0.5], 0.34, 5)).toBeCloseTo(0.25 + 0.4 * 0.25);
+  expect(expectOf(20, [0.5], 0.5, 4)).toBeCloseTo(0.5 + 0.5 * 0.5);
+  // Until step 1 and step 3 of 6.
+  expect(expectOf(6, [1e-4, 0.5], 0.5, 4)).toBeCloseTo(1 / 6 + 0.5 * (2 / 6));
 });
 
 function all(now: Plan): Map<string, TrialResult> {

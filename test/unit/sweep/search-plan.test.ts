@@ -153,3 +153,28 @@ describe('a search', () => {
     expect(plan({ search: SEARCH, seeds: [1, 2, 3] }).sweep_id).not.toBe(found.sweep_id);
   });
 });
+
+describe('rungs', () => {
+  const planRungs = (rungs: number[], steps: number | number[]) => {
+    const over = Array.isArray(steps) ? ['steps'] : ['learning_rate'];
+    const train = { steps, learning_rate: Array.isArray(steps) ? 1e-3 : RATES };
+    return plan({ train, search: { over, stop_early: { rungs, keep: 0.5 } } });
+  };
+
+  test('of one trial at the same step are refused, with the steps', () => {
+    expect(() => planRungs([0.0001, 0.0002, 0.5], 6)).toThrow(
+      'search.stop_early.rungs: mrpc: 0.0001 and 0.0002 of 6 steps are both step 1; ' +
+        'must be at different steps: fewer rungs, further apart, or longer training',
+    );
+    // A rung is before the last step.
+    expect(() => planRungs([0.5, 0.9], 2)).toThrow('0.5 and 0.9 of 2 steps are both step 1;');
+    expect(() => planRungs([0.1, 0.2], [100, 5])).toThrow('0.1 and 0.2 of 5 steps are both step 1');
+    expect(planRungs([0.1, 0.5], 6).cohorts[0]!.until_step).toBe(1);
+  });
+
+  test('need a trial of two steps', () => {
+    expect(() => planRungs([0.5], 1)).toThrow(
+      'search.stop_early: mrpc: a trial of one step has no',
+    );
+  });
+});
