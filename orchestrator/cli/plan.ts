@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { adapterLabel } from '../sweep/adapters';
 import { describeEvaluation } from '../report/methods';
+import { formatSetting } from '../report/format';
 import { OFFICIAL_RULES } from '../report/notes';
 import { axisTitle, findVaried, formatValue, settingsReader } from '../report/axes';
 import { controlWords, maskWords } from '../report/variants';
@@ -108,7 +109,7 @@ function printTrials(plan: Plan, trials: (Trial & { budget: Budget })[]): void {
     findDataset(plan, trial.dataset).held_out ? `${trial.task}, held out` : trial.task,
     adapterLabel(trial.adapter),
     [trial.prune.pruner, ...maskWords(trial.prune), ...controlWords(trial.prune)].join(' '),
-    `${Math.round(trial.prune.sparsity * 1000) / 10} %`,
+    formatSetting(trial.prune.sparsity),
     ...axes.map((key) => formatValue(read(trial)[key])),
     String(trial.seed),
     count(trial.train.total_steps),

@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { ConfigError, type Problem } from '../base/errors';
+import { formatSetting } from '../report/format';
 import { parseInteger, parseNumber } from './options';
 import { PUBLISHED_FLAGS, type PublishedFlag } from './published-flags';
 
@@ -140,7 +141,7 @@ export function explainSparsity(
     ALIASES.some(([theirs]) => given[attribute(theirs)] !== undefined) ||
     typed.some((word) => /^--[a-z]+_/.test(word));
   if (sparsity === undefined || compat !== undefined || !isTheirs) return undefined;
-  const percent = `${Number((100 * sparsity).toFixed(2))} %`;
+  const percent = formatSetting(sparsity);
   return (
     `${sparsity} removes ${percent} here; in the published scripts it keeps ${percent}, ` +
     'as with --compat official'

@@ -85,26 +85,23 @@ export function formatSparsity({
 /** The beginning of a trial's id: enough for people, and for every command that takes an id. */
 export const shortenId = (id: string): string => id.slice(0, 8);
 
-/**
- * A fraction that a user has set: six digits, or as many more as tell one below 1 from 100 %.
- */
-export function formatSetting(fraction: number): string {
-  return `${tellFromWhole(fraction, 6)} %`;
+/** What a user has set, in six digits, or in as many more as tell it from the whole. */
+export function roundSetting(value: number, whole = 1, digits = 6): number {
+  const rounded = Number(value.toPrecision(digits));
+  // A double has no more than 17.
+  return rounded === whole && value < whole && digits < 17
+    ? roundSetting(value, whole, digits + 1)
+    : rounded;
 }
+
+/** A fraction that a user has set: `12.5 %`, and never `100 %` for one below 1. */
+export const formatSetting = (fraction: number): string => `${roundSetting(100 * fraction, 100)} %`;
 
 /** A measured fraction: whole percents, or as many digits as tell it from 0 % and 100 %. */
 export function formatPercent(fraction: number): string {
   const percent = (100 * fraction).toFixed(0);
   const isTold = Number(percent) === 100 * fraction || !['0', '100'].includes(percent);
-  return `${isTold ? percent : tellFromWhole(fraction, 2)} %`;
-}
-
-function tellFromWhole(fraction: number, digits: number): number {
-  const percent = Number((100 * fraction).toPrecision(digits));
-  // A double has no more than 17.
-  return percent === 100 && fraction < 1 && digits < 17
-    ? tellFromWhole(fraction, digits + 1)
-    : percent;
+  return `${isTold ? percent : roundSetting(100 * fraction, 100, 2)} %`;
 }
 
 /** How often trials are evaluated: `every epoch`, `every 12.5 %`. */

@@ -8,6 +8,7 @@ import { readPrecision } from '../sweep/precision';
 import type { Plan, PlannedDataset, TrialResult } from '../sweep/types';
 import { findVaried } from './axes';
 import { compareAtBudget, correctRows, type Results } from './comparisons';
+import { roundSetting } from './format';
 import { describeMethods } from './methods';
 import { countMakers, summarizeRow } from './row-summary';
 import { summarizeSearch, trialsOfChoice } from './search-summary';
@@ -125,7 +126,7 @@ function listFailures(variant: Variant, results: Results): SweepSummary['failure
       {
         trial_id: id,
         task,
-        row: `${variant.label} ${Number(variant.config.prune.sparsity.toPrecision(6))}`,
+        row: `${variant.label} ${roundSetting(variant.config.prune.sparsity)}`,
         seed,
         error: result.error ?? 'no reason was given',
       },

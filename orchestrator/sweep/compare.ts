@@ -6,6 +6,7 @@ import { adapterLabel } from './adapters';
 import { adapterProblem } from './encoder-decoder';
 import type { CompareLine } from '../config/sweep-config';
 import { solveLargeSparse } from './large-sparse';
+import { emptyMaskProblem } from './empty-mask';
 import { structureProblem } from './mask-structure';
 import { DENSE } from './dense';
 import { findFullRank, publishAdapter } from './published-model';
@@ -43,7 +44,7 @@ export interface CompareContext {
  *
  * @throws ConfigError if the backbone cannot take an adapter, no sparsity gives a Large-Sparse line
  *   the dense budget, no line prunes what same_budget_as names, an adapter cannot be pruned in the
- *   pieces that a line asks for, or training ends before the last round
+ *   pieces that a line asks for, nothing would be kept, or training ends before the last round
  */
 export function expandLine(
   compare: readonly CompareLine[],
@@ -71,6 +72,7 @@ export function expandLine(
         const problem =
           adapterProblem(trial.adapter, context.backbone) ??
           structureProblem(trial.adapter, trial.prune, context.backbone) ??
+          emptyMaskProblem(trial.adapter, trial.prune, context.backbone) ??
           scoringHeadProblem(trial.prune, context) ??
           lateRound(trial.prune, context);
         if (problem !== null) throw refuse(problem);

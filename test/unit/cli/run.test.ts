@@ -37,6 +37,10 @@ describe('a sparsity', () => {
     );
   });
 
+  test('of almost all is not said to remove 100 %', () => {
+    expect(explain('--task_name mrpc --pruner snip --sparsity 0.99999')).toContain('99.999 %');
+  });
+
   test.each([
     '--task mrpc --pruner snip --sparsity 0.4 --attn-bn 8',
     '--compat official --task_name mrpc --pruner snip --sparsity 0.4',

@@ -1,4 +1,5 @@
 /** What the terminal shows besides the numbers: trials of each row, and why some failed. */
+import { formatPercent, formatSetting, roundSetting } from '../../../orchestrator/report/format';
 import { renderTable } from '../../../orchestrator/report/table';
 import { buildPlan, buildResults } from '../support/results';
 
@@ -39,4 +40,33 @@ test('few reasons are shown, each cut short; the report has the others', () => {
   );
   expect(table).toContain(' a a …\n');
   expect(table).toContain('and 2 other reasons, in the report\n');
+});
+
+test('what is set is shown as it is, and a fraction below 1 never as all', () => {
+  expect([0.4, 0.125, 1 / 3, 0.0001, 1].map(formatSetting)).toEqual([
+    '40 %',
+    '12.5 %',
+    '33.3333 %',
+    '0.01 %',
+    '100 %',
+  ]);
+  expect([0.9999999, 0.99999999999].map(formatSetting)).toEqual(['99.99999 %', '99.999999999 %']);
+  expect([0.3, 1 - 0.7, 0.9999999].map((each) => roundSetting(each))).toEqual([
+    0.3, 0.3, 0.9999999,
+  ]);
+  const compare = { pruner: 'snip', sparsity: 0.99999 };
+  expect(renderTable(buildPlan({ compare }), [])).toContain('99.999 %');
+});
+
+test('what is measured is in whole percents, but for a little and almost all', () => {
+  expect([0, 0.004, 0.006, 0.42, 0.994, 0.9999, 1, 1.5].map(formatPercent)).toEqual([
+    '0 %',
+    '0.4 %',
+    '1 %',
+    '42 %',
+    '99 %',
+    '99.99 %',
+    '100 %',
+    '150 %',
+  ]);
 });

@@ -368,6 +368,41 @@ describe('masks in pieces', () => {
   });
 });
 
+describe('a mask that would keep nothing', () => {
+  const planned = (line: Record<string, unknown>, settings: Record<string, unknown> = {}) =>
+    plan({ compare: [{ pruner: 'mag', ...line }], seeds: [1], ...settings });
+
+  test.each([
+    [
+      { sparsity: 0.9999999 },
+      'sparsity: 0.9999999 keeps none of the 589824 weights of all matrices in the adapter ' +
+        'houlsby-64; must be lower, or the bottleneck wider',
+    ],
+    [{ pruner: 'er', sparsity: 0.9999999 }, '0.9999999 keeps none of the 589824 weights of all'],
+    [
+      { sparsity: 0.99999, scope: 'local' },
+      '0.99999 keeps none of the 24576 weights of layers.<i>.attention.down.weight in',
+    ],
+    [
+      { sparsity: 0.9995, structure: 'units' },
+      '0.9995 keeps none of the 768 units of all modules in',
+    ],
+    [
+      { sparsity: 0.995, structure: 'units', scope: 'local' },
+      '0.995 keeps none of the 64 units of layers.<i>.attention in',
+    ],
+  ])('is refused with the sparsity as it is written: %o', (line, message) => {
+    expect(() => planned(line)).toThrow(`command line: compare[0].sparsity: `);
+    expect(() => planned(line)).toThrow(message);
+  });
+
+  test('is not one of a single weight, of a matrix that others make up for, or published', () => {
+    expect(() => planned({ sparsity: 1 - 1 / 589_824 })).not.toThrow();
+    expect(() => planned({ sparsity: 0.99999 })).not.toThrow();
+    expect(() => planned({ sparsity: 1e-9 }, { compat: 'official' })).not.toThrow();
+  });
+});
+
 describe('pruning during training', () => {
   const line = {
     pruner: ['rand', 'snip'],

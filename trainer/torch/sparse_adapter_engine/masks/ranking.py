@@ -154,7 +154,7 @@ def _check_some_kept(prune: job_pb2.Prune, scope: str, n: int) -> None:
     if kept_count(n, 1 - prune.sparsity) == 0:
         what = "units" if prune.structure == job_pb2.MASK_STRUCTURE_UNITS else "weights"
         message = (
-            f"sparsity {prune.sparsity:g} keeps none of the {n} {what} of {scope}; take a lower "
+            f"sparsity {prune.sparsity} keeps none of the {n} {what} of {scope}; take a lower "
             "one or a wider bottleneck"
         )
         raise TrialFailed(event_pb2.FAILURE_REASON_DEGENERATE_MASK, message)
