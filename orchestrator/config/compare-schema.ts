@@ -22,7 +22,6 @@ import type { Compat } from './compat';
 import {
   axis,
   choice,
-  count,
   findRepeated,
   fraction,
   keptFraction,
@@ -34,6 +33,9 @@ import {
   yesOrNo,
 } from './schema-parts';
 import { lineTrain } from './train-schema';
+
+/** What the contract's integers of 32 bits hold. */
+const UINT32_MAX = 4_294_967_295;
 
 const SPARSITY: Record<Compat, z.ZodType<number>> = { none: fraction, official: keptFraction };
 const SPARSITY_MEANING: Record<Compat, string> = {
@@ -50,7 +52,7 @@ const lineKeys = (compat: Compat) =>
     large_sparse: map({ bottleneck: axis(width) }).optional(),
     same_budget_as: axis(sameBudget).optional(),
     scope: axis(choice(PRUNE_SCOPE_NAMES)).optional(),
-    scoring_rows: axis(count).optional(),
+    scoring_rows: axis(whole(1, UINT32_MAX)).optional(),
     scoring: map({ head: axis(scoringHead).optional() }).optional(),
     temperature: axis(positive).optional(),
     rounds: axis(whole(1, 10000)).optional(),

@@ -1,13 +1,13 @@
 /** The keys of `train`. Each may be an axis: a list, or a range that a search draws from. */
 import { z } from 'zod';
 import { LEARNING_RATE_SCHEDULE_NAMES } from '../../common/vocabulary/learning-rate-schedules';
+import { MOST_EPOCHS, MOST_STEPS } from '../sweep/steps-per-epoch';
 import { FAMILIES } from '../tasks/registry';
 import {
   axes,
   axis,
   choice,
   chosenBy,
-  count,
   fraction,
   isMap,
   map,
@@ -23,8 +23,8 @@ const FAMILY_KEYS = Object.assign(
 ) as Record<string, z.ZodType<number>>;
 
 const discrete = {
-  epochs: count,
-  steps: count,
+  epochs: whole(1, MOST_EPOCHS),
+  steps: whole(1, MOST_STEPS),
   batch_size: whole(1, 65536),
   schedule: choice(LEARNING_RATE_SCHEDULE_NAMES),
   accumulated_batches: whole(2, 65536),

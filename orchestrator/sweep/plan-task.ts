@@ -1,11 +1,12 @@
 /** Turns a task's training settings and the lines of `compare` into trials. Pure. */
 import type { PrecisionName } from '../../common/vocabulary/precisions';
+import { ConfigError } from '../base/errors';
 import type { SweepConfig, TaskConfig, TrainSettings } from '../config/sweep-config';
 import { expandLine, type ComparedTrial } from './compare';
 import { trialId } from './identity';
 import { DEFAULT_UNFREEZE_PARAMS } from './published-model';
 import { publishTrain } from './published-steps';
-import { stepsPerEpoch } from './steps-per-epoch';
+import { MOST_STEPS, stepsPerEpoch } from './steps-per-epoch';
 import type { AxisValues, PlannedBackbone, PlannedDataset, TrainConfig, Trial } from './types';
 
 /** Trials that differ in their seed only, or in what a search chooses, too. */
@@ -117,5 +118,12 @@ function resolveTrain(
       `task ${task} has no training step: ${perEpoch} steps per epoch, ${epochs ?? 0} epochs`,
     );
   }
+  if (total > MOST_STEPS)
+    throw new ConfigError({
+      where: 'train.epochs',
+      message:
+        `${task}: ${epochs} epochs of ${perEpoch} steps are ${total} steps; ` +
+        `must be at most ${MOST_STEPS} steps`,
+    });
   return { ...rest, total_steps: total };
 }

@@ -1,5 +1,9 @@
 import type { PlannedDataset, TrainConfig } from './types';
 
+/** Longer training is a slip: years at any speed. */
+export const MOST_STEPS = 1_000_000_000;
+export const MOST_EPOCHS = 1_000_000;
+
 /** What an epoch goes through: training rows or, in question answering, their features. */
 export function countTrainRows({ splits }: Pick<PlannedDataset, 'splits'>): number {
   const train = splits.find(({ name }) => name === 'train');

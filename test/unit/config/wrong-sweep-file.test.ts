@@ -30,6 +30,21 @@ describe('a wrong sweep file', () => {
       '2: train.batch_size: "many" is not allowed; must be a whole number from 1 to 65536',
     ],
     [
+      'epochs without end',
+      'tasks: rte\ntrain: {epochs: 1e12}',
+      '2: train.epochs: 1000000000000 is not allowed; must be a whole number from 1 to 1000000',
+    ],
+    [
+      'steps without end, for a task',
+      'tasks: [{name: rte, train: {steps: 1e10}}]',
+      '1: tasks[0].train.steps: 10000000000 is not allowed; must be a whole number from 1 to 10000',
+    ],
+    [
+      'more scoring rows than the contract holds',
+      'tasks: rte\ncompare: [{pruner: snip, sparsity: 0.4, scoring_rows: 4294967296}]',
+      '2: compare[0].scoring_rows: 4294967296 is not allowed; must be a whole number from 1 to 429',
+    ],
+    [
       'a length that leaves no room for a text',
       'tasks: rte\nmax_length: 3',
       '2: max_length: 3 is not allowed; must be a whole number from 8 to 8192',

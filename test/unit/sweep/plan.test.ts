@@ -77,6 +77,14 @@ describe('planSweep', () => {
     expect(plan({ train: { steps: 77 } }).trials[0]!.train.total_steps).toBe(77);
   });
 
+  test('epochs of more steps than any training has are refused, with the steps', () => {
+    expect(() => plan({ train: { epochs: 1_000_000, batch_size: 1 } })).toThrow(
+      'train.epochs: mrpc: 1000000 epochs of 3668 steps are 3668000000 steps; must be at most ' +
+        '1000000000 steps',
+    );
+    expect(plan({ train: { epochs: 1_000_000, batch_size: 64 } }).trials).not.toHaveLength(0);
+  });
+
   test('a trial that two lines ask for is planned once', () => {
     const twice = plan({
       compare: [
