@@ -41,7 +41,7 @@ export async function ensurePythonContract(python: IsolatedPython): Promise<void
     'import importlib.metadata as m; print(m.version("protobuf"), m.version("grpcio-tools"))',
   ]);
   if (probe.status !== 0) {
-    const why = probe.stderr.trim().split('\n').at(-1);
+    const why = probe.stderr.trim().split('\n').at(-1) || `it ${probe.end}`;
     throw new UserError(`${python.path} does not have protobuf or grpcio-tools: ${why}`, 2);
   }
   const files = readdirSync(join(PROTO, PACKAGE))
@@ -69,7 +69,7 @@ async function generate(python: IsolatedPython, files: string[], stamp: string):
   makeFolder(fresh);
   const outputs = ['python', 'pyi', 'grpc_python'].map((kind) => `--${kind}_out=${fresh}`);
   const sources = files.map((name) => join(PACKAGE, name));
-  const { status, stderr } = await runIsolated(python, [
+  const { status, stderr, end } = await runIsolated(python, [
     'grpc_tools.protoc',
     `-I${PROTO}`,
     ...outputs,
@@ -77,7 +77,7 @@ async function generate(python: IsolatedPython, files: string[], stamp: string):
   ]);
   if (status !== 0) {
     rmSync(fresh, { recursive: true, force: true });
-    throw new Error(`protoc failed on ${PROTO}: ${stderr.trim()}`);
+    throw new Error(`protoc failed on ${PROTO}: ${stderr.trim() || `it ${end}`}`);
   }
   writeFileSync(join(fresh, STAMP), stamp);
   if (existsSync(PYTHON_CONTRACT)) renameSync(PYTHON_CONTRACT, old);

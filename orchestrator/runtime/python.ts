@@ -38,7 +38,7 @@ print(json.dumps({
  */
 export async function probeInterpreter(path: string): Promise<Interpreter | undefined> {
   const { status, stdout } = await runCommand(path, ['-I', '-c', PROBE], { timeoutMs: 20_000 });
-  return status === 0 ? (JSON.parse(stdout) as Interpreter) : undefined;
+  return status === 0 && stdout.startsWith('{') ? (JSON.parse(stdout) as Interpreter) : undefined;
 }
 
 /** All interpreters on PATH under their usual names, each once. */

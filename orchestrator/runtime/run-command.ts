@@ -8,6 +8,8 @@ export interface CommandResult {
   status: number | null;
   stdout: string;
   stderr: string;
+  /** For people, after the program's name: `exited with status 1`. */
+  end: string;
 }
 
 export interface CommandOptions {
@@ -53,8 +55,13 @@ export async function runCommand(
   running.add(child);
   // Not spawn's own timeout: if the program cannot be started, that timer still keeps this process
   // alive.
-  const timer =
-    options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), options.timeoutMs);
+  const { timeoutMs } = options;
+  let isLate = false;
+  const stop = (): void => {
+    isLate = true;
+    child.kill();
+  };
+  const timer = timeoutMs === undefined ? undefined : setTimeout(stop, timeoutMs);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
@@ -63,17 +70,21 @@ export async function runCommand(
       if (options.log !== undefined) appendFileSync(options.log, text);
     });
   }
-  const status = await new Promise<number | null>((resolve) => {
+  const ended = await new Promise<Pick<CommandResult, 'status' | 'end'>>((resolve) => {
     child.on('error', (error) => {
       output.stderr += error.message;
-      resolve(null);
+      resolve({ status: null, end: 'could not be started' });
     });
-    child.on('close', (code) => resolve(code));
+    child.on('close', (status, signal) => {
+      if (isLate) resolve({ status, end: `did not end in ${timeoutMs! / 1000} s` });
+      else if (signal) resolve({ status, end: `was ended by ${signal}` });
+      else resolve({ status, end: `exited with status ${status}` });
+    });
   });
   running.delete(child);
   clearTimeout(timer);
   for (const signal of ENDING) process.off(signal, endBoth);
-  return { status, ...output };
+  return { ...ended, ...output };
 }
 
 /** The absolute path of a program on PATH; undefined if there is none. */

@@ -68,11 +68,14 @@ export async function peekTemporalBinary(
 async function identifyBinary(path: string, source: string): Promise<TemporalBinary> {
   if (!existsSync(path))
     throw new UserError(`${source} ${path}, which does not exist`, 2, WAYS_OUT);
-  const { status, stdout, stderr } = await runCommand(path, ['--version'], { timeoutMs: 20_000 });
+  const { status, stdout, stderr, end } = await runCommand(path, ['--version'], {
+    timeoutMs: 20_000,
+  });
   const version = /version (\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1];
   if (status !== 0 || version === undefined) {
+    const said = firstLine(stdout + stderr);
     throw new UserError(
-      `${source} ${path}, which is not a Temporal CLI: ${firstLine(stdout + stderr)}`,
+      `${source} ${path}, which is not a Temporal CLI: ${said === '' ? `it ${end}` : said}`,
       2,
       WAYS_OUT,
     );

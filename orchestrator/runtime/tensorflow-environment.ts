@@ -319,12 +319,15 @@ class Setup {
       const tf = require(process.argv[1]);
       if (tf.add(1, 2).dataSync()[0] !== 3) throw new Error('1 + 2 is not 3');
       console.log(JSON.stringify([tf.version['tfjs-node'], tf.backend().binding.TF_Version]));`;
-    const { status, stdout, stderr } = await runCommand(process.execPath, ['-e', script, module], {
-      log: this.log,
-      cwd: this.folder,
-      timeoutMs: 120_000,
-    });
-    if (status !== 0) throw this.failure(`it cannot be loaded: ${lastError(stderr)}`, 1, '');
+    const { status, stdout, stderr, end } = await runCommand(
+      process.execPath,
+      ['-e', script, module],
+      { log: this.log, cwd: this.folder, timeoutMs: 120_000 },
+    );
+    if (status !== 0) {
+      const why = lastError(stderr) || `the process that tried ${end}`;
+      throw this.failure(`it cannot be loaded: ${why}`, 1, '');
+    }
     const [package_, library] = JSON.parse(stdout.trim().split('\n').at(-1)!) as [string, string];
     return { package: name, description: `TensorFlow.js ${package_}, TensorFlow ${library}` };
   }

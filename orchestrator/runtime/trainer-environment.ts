@@ -212,14 +212,14 @@ function digestText(text: string): string {
  */
 export async function checkVersions(python: IsolatedPython, own: boolean): Promise<string> {
   const { path } = python;
-  const { status, stdout, stderr } = await runIsolated(
+  const { status, stdout, stderr, end } = await runIsolated(
     python,
     ['-c', VERSIONS_PROBE, ...Object.keys(MINIMUM)],
     { timeoutMs: ANSWER_MS },
   );
   const makeAnew = `remove ${dirname(dirname(path))} and try again to recreate it.`;
-  if (status !== 0) {
-    const why = stderr.trim() || `it did not answer in ${ANSWER_MS / 1000} s`;
+  if (status !== 0 || !stdout.startsWith('{')) {
+    const why = stderr.trim() || `it ${end} and said ${firstWords(stdout)}`;
     // Most likely the machine's fault or another program's, and then a new environment would fail
     // alike.
     const hint = own
@@ -253,6 +253,9 @@ export async function checkVersions(python: IsolatedPython, own: boolean): Promi
   }
   return `Python ${version}, torch ${packages.torch}, transformers ${packages.transformers}`;
 }
+
+const firstWords = (text: string): string =>
+  text.trim() === '' ? 'nothing' : `"${text.trim().split('\n')[0]!.slice(0, 80)}"`;
 
 /** Compares the leading numbers of two versions; negative if `a` is older. */
 export function compareVersions(a: string, b: string): number {

@@ -65,6 +65,21 @@ describe('the interpreter', () => {
     },
   );
 
+  it.each([
+    ['exit 1', 'it exited with status 1 and said nothing'],
+    ['true', 'it exited with status 0 and said nothing'],
+    ['echo hello', 'it exited with status 0 and said "hello"'],
+    ['kill -9 $$', 'it was ended by SIGKILL and said nothing'],
+    ['echo broken >&2; exit 1', 'broken'],
+  ])('that the user names and that is another program is refused: %s', async (script, why) => {
+    const python = writeProgram(folder, 'python', script);
+    await expect(ensureTrainerEnvironment({ python, onProgress })).rejects.toMatchObject({
+      message: `${python} is not a working Python: ${why}`,
+      exitCode: 2,
+    });
+    expect(await probeInterpreter(python)).toBeUndefined();
+  });
+
   it('that the user names and that is none is refused', async () => {
     await expect(ensureTrainerEnvironment({ python: '/none/python', onProgress })).rejects.toThrow(
       /\/none\/python is not a working Python/,

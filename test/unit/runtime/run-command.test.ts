@@ -23,7 +23,10 @@ describe('a program', () => {
     const done = await runCommand(writeProgram(folder, 'p', 'echo out; echo err >&2; exit 4'), [], {
       log,
     });
-    expect(done).toEqual({ status: 4, stdout: 'out\n', stderr: 'err\n' });
+    expect(done).toEqual({
+      ...{ status: 4, stdout: 'out\n', stderr: 'err\n' },
+      end: 'exited with status 4',
+    });
     expect(readFileSync(log, 'utf8').split('\n').sort()).toEqual(['', 'err', 'out']);
   });
 
@@ -31,8 +34,14 @@ describe('a program', () => {
     const started = Date.now();
     expect(
       await runCommand(writeProgram(folder, 'slow', 'exec sleep 60'), [], { timeoutMs: 200 }),
-    ).toMatchObject({ status: null });
+    ).toMatchObject({ status: null, end: 'did not end in 0.2 s' });
     expect(Date.now() - started).toBeLessThan(10_000);
+  });
+
+  it('that a signal ends says which', async () => {
+    expect(await runCommand(writeProgram(folder, 'dies', 'kill -9 $$'), [])).toMatchObject({
+      ...{ status: null, end: 'was ended by SIGKILL' },
+    });
   });
 
   it('does not outlive a process that is told to end', async () => {
