@@ -12,8 +12,8 @@
  *                              unless set
  *   SA_ORCH_FETCH_SECONDS      how often checkpoints are fetched from trainers with a root of their
  *                              own: 180 unless set
- *   SA_ORCH_METRICS_PORT       `<port>` of 127.0.0.1, or `<host>:<port>`, where Prometheus finds
- *                              metrics of the worker and its trainers; nowhere unless set
+ *   SA_ORCH_METRICS_PORT       `<port>` of 127.0.0.1, or `<IP address>:<port>`, where Prometheus
+ *                              finds metrics of the worker and its trainers; nowhere unless set
  *   OTEL_EXPORTER_OTLP_ENDPOINT, and the other variables of OpenTelemetry: where traces go; there
  *                              are none unless it, or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, is set
  */
@@ -29,6 +29,7 @@ import { explainOnOneLine } from '../common/explain-error';
 import { keepLogging } from '../common/log-output';
 import { packageRoot } from '../common/package';
 import { findProxy } from '../common/proxies';
+import { readWorkerSettings } from '../common/worker-settings';
 import { stopWithWrapper } from '../common/wrapper';
 import { UserError } from '../orchestrator/base/errors';
 import { createActivities } from './activities';
@@ -45,21 +46,8 @@ function required(name: string): string {
   return value;
 }
 
-/** @throws UserError (exit 2) unless it is not set, or a number of seconds */
-function readSeconds(name: string, least: number): number | undefined {
-  const text = process.env[name];
-  if (text === undefined) return undefined;
-  const seconds = Number(text);
-  if (text.trim() === '' || !(seconds >= least && Number.isFinite(seconds)))
-    throw new UserError(`${name} is ${JSON.stringify(text)}, not a number ≥ ${least}`, 2);
-  return seconds;
-}
-
 /** Lets Prometheus read what Temporal's worker counts, and what activities do of trainers. */
-function serveMetrics(): void {
-  const where = process.env.SA_ORCH_METRICS_PORT;
-  if (!where) return;
-  const bindAddress = where.includes(':') ? where : `127.0.0.1:${where}`;
+function serveMetrics(bindAddress: string): void {
   const prometheus = { bindAddress, unitSuffix: true, useSecondsForDurations: true };
   try {
     Runtime.install({ telemetryOptions: { metrics: { prometheus } } });
@@ -100,7 +88,8 @@ async function main(): Promise<void> {
   stopWithWrapper(stop);
   // From a terminal that closes.
   process.on('SIGHUP', stop);
-  serveMetrics();
+  const { metrics, graceSeconds, fetchSeconds } = readWorkerSettings();
+  if (metrics !== undefined) serveMetrics(metrics);
   const tracing = await traceIfAsked();
   const dist = join(packageRoot(), 'dist');
   const embedded = process.env.SA_ORCH_TEMPORAL_ADDRESS;
@@ -122,8 +111,8 @@ async function main(): Promise<void> {
     activities: createActivities({
       root: required('SA_ORCH_ROOT'),
       trainer: process.env.SA_ORCH_TRAINER ?? '',
-      graceSeconds: readSeconds('SA_ORCH_TRAINER_GRACE', 1),
-      fetchSeconds: readSeconds('SA_ORCH_FETCH_SECONDS', 0),
+      graceSeconds,
+      fetchSeconds,
     }),
     // Watching a job costs almost nothing, and many watches must not keep evaluation and reports
     // waiting.

@@ -2,6 +2,11 @@
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
+import {
+  parseMetricsPort,
+  WORKER_METRICS_FORMS,
+  workerMetricsAddress,
+} from '../../common/metrics-port';
 import { PRIORITIES } from '../../workflows/messages';
 import { PRECISION_NAMES, type PrecisionName } from '../../common/vocabulary/precisions';
 import { readSeeds } from '../config/seeds';
@@ -212,9 +217,18 @@ export function parseAddress(text: string): string {
   return text;
 }
 
-/** Where something listens: a port of this machine, or with one of its addresses. */
-export function parsePort(text: string): string {
-  parseAddress(text.includes(':') ? text : `127.0.0.1:${text}`);
+/** Where a trainer serves metrics. */
+export function parseTrainerMetrics(text: string): string {
+  const { port = 0 } = parseMetricsPort(text) ?? {};
+  if (port === 0)
+    throw new InvalidArgumentError('must be a port from 1 to 65535, or <host>:<port>');
+  return text;
+}
+
+/** Where a worker does. */
+export function parseWorkerMetrics(text: string): string {
+  if (workerMetricsAddress(text) === undefined)
+    throw new InvalidArgumentError(`must be ${WORKER_METRICS_FORMS}`);
   return text;
 }
 

@@ -22,7 +22,7 @@ import {
   parseDevice,
   parseMinutes,
   parseNumber,
-  parsePort,
+  parseTrainerMetrics,
   UNLOAD_AFTER,
   type PlaceOptions,
 } from './options';
@@ -88,7 +88,7 @@ export function trainerCommand(): Command {
     .option(
       '--metrics-port <port>',
       'serve metrics of this trainer for Prometheus at this port of 127.0.0.1, or at <host>:<port>',
-      parsePort,
+      parseTrainerMetrics,
     )
     .option('--insecure', 'listen on TCP without TLS: anyone who can reach the port can run jobs')
     .option('--tls-cert <file>', 'certificate chain (PEM)')

@@ -1,5 +1,6 @@
 /** `sa-orch worker`: a worker in the foreground, for your own cluster. */
 import { Command } from 'commander';
+import { readWorkerSettings } from '../../common/worker-settings';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
 import { runInForeground } from '../runtime/foreground';
 import { listSources, readRuntimeConfig } from '../runtime/runtime-config';
@@ -9,8 +10,8 @@ import { externalTemporal } from '../runtime/temporal-client';
 import {
   addPlaceOptions,
   collectTrainers,
-  parsePort,
   parseUrl,
+  parseWorkerMetrics,
   type PlaceOptions,
 } from './options';
 import { progressLineOnStderr, runAction } from './output';
@@ -41,7 +42,7 @@ export function workerCommand(): Command {
       '--metrics-port <port>',
       'serve metrics of the worker and its trainers for Prometheus at this port of 127.0.0.1, or ' +
         'at <host>:<port>; where `start` runs the worker: SA_ORCH_METRICS_PORT',
-      parsePort,
+      parseWorkerMetrics,
     )
     .option(
       '--otlp <url>',
@@ -59,6 +60,11 @@ export function workerCommand(): Command {
     );
   return addPlaceOptions(command).action((options: WorkerOptions) =>
     runAction(options.json === true, async () => {
+      const asked = {
+        ...(options.metricsPort && { SA_ORCH_METRICS_PORT: options.metricsPort }),
+        ...(options.otlp && { OTEL_EXPORTER_OTLP_ENDPOINT: options.otlp }),
+      };
+      readWorkerSettings({ ...process.env, ...asked });
       const root = artifactRoot(options.root);
       const temporal =
         externalTemporal() ?? readRuntimeConfig(stateDirectory(options.stateDir))?.temporal;
@@ -81,8 +87,7 @@ export function workerCommand(): Command {
       try {
         process.exitCode = await runInForeground(process.execPath, workerArguments(), {
           ...env,
-          ...(options.metricsPort && { SA_ORCH_METRICS_PORT: options.metricsPort }),
-          ...(options.otlp && { OTEL_EXPORTER_OTLP_ENDPOINT: options.otlp }),
+          ...asked,
         });
       } finally {
         release();

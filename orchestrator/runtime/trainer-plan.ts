@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { DeviceName } from '../../common/device';
+import { readWorkerSettings } from '../../common/worker-settings';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
 import { tlsFromEnvironment, type TlsFiles } from '../trainer-client/channel';
@@ -51,12 +52,13 @@ const nameFlag = (option: (typeof LOCAL_OPTIONS)[number]): string =>
 /**
  * Refuses what can be known to fail before anything is set up, read or started.
  *
- * @throws UserError (exit 2) naming the option
+ * @throws UserError (exit 2) naming the option, or WrongSetting the variable
  */
 export function refuseUnusable(
   options: TrainerOptions,
   env: NodeJS.ProcessEnv = process.env,
 ): void {
+  readWorkerSettings(env);
   const given = LOCAL_OPTIONS.filter((name) => options[name] !== undefined);
   if (options.trainerSources !== undefined && given.length > 0)
     throw new UserError(

@@ -1,6 +1,7 @@
 /** What a trainer tells whoever scrapes it (`--metrics-port`), in Prometheus's text format. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { parseMetricsPort } from '../../common/metrics-port';
 import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabilities';
 import { JobState, Phase } from '../../gen/ts/sparse_adapter/trainer/v1/event';
 import type { EngineEvent } from './engine';
@@ -150,12 +151,4 @@ export function serveMetrics(where: string, render: () => string): void {
     log('INFO', `metrics at http://${host}:${(server.address() as AddressInfo).port}/metrics`),
   );
   server.unref();
-}
-
-/** `9464`, `0.0.0.0:9464` or `[::]:9464`; undefined for anything else. */
-export function parseMetricsPort(where: string): { host: string; port: number } | undefined {
-  const match = /^(?:(\[[^\]]+\]|[^:]+):)?(\d{1,5})$/.exec(where);
-  if (match === null || Number(match[2]) > 65_535) return undefined;
-  const host = match[1]?.replace(/^\[|\]$/g, '') ?? '127.0.0.1';
-  return { host, port: Number(match[2]) };
 }

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
-import { parseMetricsPort } from './metrics';
+import { parseMetricsPort } from '../../common/metrics-port';
 import { DEFAULT_RETENTION, type Retention } from './retention';
 
 export interface HostOptions {

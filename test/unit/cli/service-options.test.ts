@@ -1,6 +1,9 @@
 /** How services are to be started: values that cannot work are refused before anything starts. */
 import { Command } from 'commander';
+import { readWorkerSettings } from '../../../common/worker-settings';
 import { addServiceOptions } from '../../../orchestrator/cli/options';
+import { trainerCommand } from '../../../orchestrator/cli/trainer';
+import { workerCommand } from '../../../orchestrator/cli/worker';
 import { refuseUnusable } from '../../../orchestrator/runtime/trainer-plan';
 
 const parse = (...flags: string[]): object => {
@@ -38,6 +41,40 @@ test.each([
 ])('are refused: %s %s', (flag, value, message) => {
   expect(() => parse(flag, value)).toThrow(message);
 });
+
+test.each([
+  [{ SA_ORCH_METRICS_PORT: 'abc' }, 'SA_ORCH_METRICS_PORT is "abc", not a port from 1 to 65535'],
+  [{ SA_ORCH_METRICS_PORT: '70000' }, 'SA_ORCH_METRICS_PORT is "70000", not a port'],
+  [{ SA_ORCH_METRICS_PORT: 'box:9464' }, 'or <IP address>:<port>, for example 0.0.0.0:9464'],
+  [{ SA_ORCH_TRAINER_GRACE: 'abc' }, 'SA_ORCH_TRAINER_GRACE is "abc", not a number ≥ 1'],
+  [{ SA_ORCH_FETCH_SECONDS: '-1' }, 'SA_ORCH_FETCH_SECONDS is "-1", not a number ≥ 0'],
+])('a setting of the worker that it could not use is refused: %j', (env, message) => {
+  expect(() => refuseUnusable({ stateDir: '/none' }, env)).toThrow(message);
+});
+
+test.each([
+  ['9464', '127.0.0.1:9464'],
+  ['localhost:9464', '127.0.0.1:9464'],
+  ['0.0.0.0:9464', '0.0.0.0:9464'],
+  ['[::]:9464', '[::]:9464'],
+])('metrics of the worker may be at %s', (where, metrics) => {
+  expect(readWorkerSettings({ SA_ORCH_METRICS_PORT: where })).toMatchObject({ metrics });
+});
+
+test.each([workerCommand, trainerCommand])(
+  'a port for metrics that is none is named so',
+  (make) => {
+    const command = make()
+      .exitOverride()
+      .configureOutput({ writeErr: () => undefined });
+    const flags = ['--listen', 'unix:/t.sock', '--metrics-port', 'abc'];
+    expect(() =>
+      command.parse(flags.slice(make === workerCommand ? 2 : 0), { from: 'user' }),
+    ).toThrow(
+      /--metrics-port <port>' argument 'abc' is invalid\. must be a port from 1 to 65535, or </,
+    );
+  },
+);
 
 test('--unload-after is refused beside a trainer that runs', () => {
   const asked = { stateDir: '/none', trainerSources: ['box:7400'], unloadAfter: 15, threads: 1 };
