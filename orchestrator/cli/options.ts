@@ -232,6 +232,11 @@ export function parseWorkerMetrics(text: string): string {
   return text;
 }
 
+/** Where a trainer listens; port 0 is any free one. */
+export function parseListen(text: string): string {
+  return /^[^/\s]+:0$/.test(text) ? text : parseAddress(text);
+}
+
 /** Where something is sent over HTTP. */
 export function parseUrl(text: string): string {
   if (!URL.canParse(text) || !/^https?:\/\//.test(text))

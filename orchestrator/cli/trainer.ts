@@ -3,6 +3,12 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { DeviceName } from '../../common/device';
+import {
+  checkListenerOptions,
+  readTlsFiles,
+  TRAINER_TLS,
+  type ListenerOptions,
+} from '../../common/tls-files';
 import { UserError } from '../base/errors';
 import { runInForeground } from '../runtime/foreground';
 import { artifactRoot, stateDirectory } from '../runtime/paths';
@@ -20,6 +26,7 @@ import {
   parseAddress,
   parseCount,
   parseDevice,
+  parseListen,
   parseMinutes,
   parseNumber,
   parseTrainerMetrics,
@@ -58,6 +65,7 @@ export function trainerCommand(): Command {
     .requiredOption(
       '--listen <address>',
       'unix:<path>, or host:port with --tls-cert and --tls-key or with --insecure',
+      parseListen,
     )
     .option(
       '--python <path>',
@@ -122,9 +130,8 @@ export function trainerCommand(): Command {
         options.device ?? null,
         options.python ?? process.env.SA_ORCH_PYTHON ?? null,
       );
+      checkListener(options);
       const address = options.register ? advertisedAddress(options) : undefined;
-      const warning = describeOpenDoor(options);
-      if (warning !== undefined) progressLineOnStderr('!', 'trainer', warning);
       const {
         file,
         args: first,
@@ -148,6 +155,8 @@ export function trainerCommand(): Command {
           : await holdTrainerList(root, 'trainer', [{ name: address, address }]);
       if (address !== undefined)
         progressLineOnStderr('✓', 'trainer', `listed as ${address} in ${root}`);
+      const warning = describeOpenDoor(options);
+      if (warning !== undefined) progressLineOnStderr('!', 'trainer', warning);
       try {
         process.exitCode = await runInForeground(
           file,
@@ -193,6 +202,17 @@ export function describeOpenDoor({
     `anyone who can reach ${listen} can run jobs, which read and write files as this user: ` +
     'there is no --tls-client-ca, so clients are not asked who they are'
   );
+}
+
+/**
+ * Refuses what the trainer would refuse only once it is set up.
+ *
+ * @throws UnusableTls naming the option
+ */
+export function checkListener(options: ListenerOptions): void {
+  checkListenerOptions(options);
+  const { tlsCert: cert, tlsKey: key, tlsClientCa: ca } = options;
+  readTlsFiles({ ca, cert, key }, TRAINER_TLS);
 }
 
 /** Passed on unchanged; the trainer checks them. */

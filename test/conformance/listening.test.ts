@@ -47,12 +47,22 @@ describeTrainer('a trainer on TCP', () => {
     expect(await askCode(listening, undefined)).toBe('OK');
   });
 
+  test('is refused with status 2 at a port that another one has, in one sentence', async () => {
+    const { listening } = await place.start(['--listen', '127.0.0.1:0', '--insecure']);
+    const other = new TrainerPlace();
+    const { status, stderr } = await refusedTrainer(other, ['--listen', listening, '--insecure']);
+    await other.remove();
+    expect(stderr).toMatch(/: 127\.0\.0\.1:\d+: cannot listen here: address already in use/i);
+    expect(stderr).not.toMatch(/No address added|Failed to add port/);
+    expect(status).toBe(2);
+  });
+
   test.each([
     ['without TLS and without being told to', () => [], /--insecure/],
     [
       'with a certificate that is not there',
       () => ['--tls-cert', file('no.pem'), '--tls-key', file('no.key')],
-      /no\.(pem|key)/,
+      /--tls-cert: cannot read .*no\.pem: /,
     ],
   ])('%s is refused with status 2', async (_, options, says) => {
     const refused = await refusedTrainer(place, ['--listen', '127.0.0.1:0', ...options()]);

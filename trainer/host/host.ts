@@ -4,7 +4,6 @@
  * @example
  *   void runTrainer({ name: 'my-trainer', engine: require.resolve('./engine') });
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder } from '../../common/make-folder';
@@ -12,6 +11,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { explainError } from '../../common/explain-error';
 import { artifactRootId } from '../../common/files';
 import { keepLogging } from '../../common/log-output';
+import { readTlsFiles, TRAINER_TLS } from '../../common/tls-files';
 import { stopWithWrapper } from '../../common/wrapper';
 import { HealthService } from '../../gen/ts/grpc/health/v1/health';
 import { ServerReflectionService } from '../../gen/ts/grpc/reflection/v1alpha/reflection';
@@ -23,7 +23,7 @@ import { NoSuchDevice } from './engine';
 import { EngineRunner } from './engine-runner';
 import { Health } from './health';
 import { JobStore } from './jobs';
-import { Address, CannotListen, lockOrRefuse } from './listening';
+import { Address, lockOrRefuse } from './listening';
 import { log } from './log';
 import { renderMetrics, serveMetrics } from './metrics';
 import { parseOptions, USAGE, UsageError, type HostOptions } from './options';
@@ -168,11 +168,8 @@ function makeOptionFolder(option: string, path: string): void {
 /** TLS if configured. */
 function createCredentials({ tls }: HostOptions): ServerCredentials {
   if (!tls) return ServerCredentials.createInsecure();
-  try {
-    const pair = { private_key: readFileSync(tls.key), cert_chain: readFileSync(tls.cert) };
-    const authority = tls.clientCa === undefined ? null : readFileSync(tls.clientCa);
-    return ServerCredentials.createSsl(authority, [pair], authority !== null);
-  } catch (error) {
-    throw new CannotListen(`TLS: ${(error as Error).message}`);
-  }
+  const { cert, key, clientCa } = tls;
+  const { ca = null, ...own } = readTlsFiles({ ca: clientCa, cert, key }, TRAINER_TLS);
+  const pair = { private_key: own.key!, cert_chain: own.cert! };
+  return ServerCredentials.createSsl(ca, [pair], ca !== null);
 }

@@ -1,9 +1,10 @@
 /** Where a trainer listens, and locks against a second one. */
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { Server, ServerCredentials } from '@grpc/grpc-js';
 import { describeHolder, tryLock, wayOut } from '../../common/lock-file';
 import { isElsewhere } from '../../common/process-identity';
+import { systemWords } from '../../common/system-errors';
 
 /** On Linux, sun_path has 108 bytes including its final zero. */
 const LONGEST_SOCKET_PATH = 107;
@@ -69,7 +70,8 @@ export class Address {
    * trainer, so the lock must be held.
    */
   async bind(server: Server, credentials: ServerCredentials): Promise<string> {
-    if (this.socketPath !== undefined) await removeStaleSocket(this.socketPath);
+    if (this.socketPath === undefined) await refuseUnusablePort(this.text);
+    else await removeStaleSocket(this.socketPath);
     // Whoever can connect can make the trainer read and write files, so the socket is the owner's
     // only, from its first moment.
     const umask = process.umask(0o177);
@@ -81,9 +83,7 @@ export class Address {
         );
       });
     } catch (error) {
-      throw new CannotListen(
-        `${this.text}: cannot listen here; is the address in use? (${(error as Error).message})`,
-      );
+      throw new CannotListen(`${this.text}: cannot listen here: ${(error as Error).message}`);
     } finally {
       process.umask(umask);
     }
@@ -92,6 +92,23 @@ export class Address {
     chmodSync(this.socketPath, 0o600);
     return this.text;
   }
+}
+
+/** In the system's own words: gRPC's library would write a line of its own to the log. */
+async function refuseUnusablePort(address: string): Promise<void> {
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once('error', reject);
+      probe.listen({ host, port: Number(address.slice(colon + 1)) }, resolve);
+    });
+  } catch (error) {
+    const why = systemWords(error as NodeJS.ErrnoException);
+    throw new CannotListen(`${address}: cannot listen here: ${why}`);
+  }
+  await new Promise((resolve) => probe.close(resolve));
 }
 
 async function removeStaleSocket(path: string): Promise<void> {

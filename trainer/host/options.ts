@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEVICE_FORMS, isDeviceName, type DeviceName } from '../../common/device';
 import { parseMetricsPort } from '../../common/metrics-port';
+import { checkListenerOptions } from '../../common/tls-files';
 import { DEFAULT_RETENTION, type Retention } from './retention';
 
 export interface HostOptions {
@@ -87,16 +88,8 @@ export function parseOptions(args: string[]): HostOptions | undefined {
   const cert = given['tls-cert'];
   const key = given['tls-key'];
   const clientCa = given['tls-client-ca'];
-  if ((cert === undefined) !== (key === undefined))
-    throw new UsageError('--tls-cert and --tls-key go together');
-  if (clientCa !== undefined && cert === undefined)
-    throw new UsageError('--tls-client-ca needs --tls-cert and --tls-key');
-  if (!listen.startsWith('unix:') && cert === undefined && !given.insecure) {
-    throw new UsageError(
-      `--listen ${listen}: TCP needs --tls-cert and --tls-key, or an explicit --insecure`,
-    );
-  }
-  const { device } = given;
+  const { device, insecure } = given;
+  checkListenerOptions({ listen, insecure, tlsCert: cert, tlsKey: key, tlsClientCa: clientCa });
   if (!isDeviceName(device)) throw new UsageError(`--device: ${device} is not ${DEVICE_FORMS}`);
   return {
     listen,
@@ -113,7 +106,7 @@ export function parseOptions(args: string[]): HostOptions | undefined {
     stallAfter: count('--stall-after', given['stall-after']),
     unloadAfter: zeroOrMore('--unload-after', given['unload-after']),
     metricsPort: readMetricsPort(given['metrics-port']),
-    insecure: given.insecure,
+    insecure,
     tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa },
   };
 }

@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from sparse_adapter.trainer.v1 import capabilities_pb2
@@ -27,10 +27,11 @@ from .devices import UnusableDevice, choose_device, parse_device
 from .explain_error import Explained, explain_fault, explain_system_error
 from .job import BrokenState
 from .jobs import JobStore
-from .listening import Address, CannotListen, lock_or_refuse
+from .listening import CannotListen, lock_or_refuse, parse_address
 from .metrics import parse_metrics_port, render, serve_metrics
 from .retention import Retention
 from .server import TrainerServicer, build_server, set_serving
+from .tls import read_credentials
 from .watchdog import watch_for_stall
 from .worker import EngineLike, Worker
 from .wrapper import stop_with_wrapper
@@ -40,15 +41,25 @@ STOP_JOB_SECONDS = 15
 CLOSE_CALLS_SECONDS = 2
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in a sentence, without all options before it: `sa-orch trainer`, whose
+    options are others, shows it to its users."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parses and checks the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sparse_adapter_trainer",
         description="Serves prune, train and predict jobs of sparse adapters over gRPC.",
     )
     parser.add_argument(
         "--listen",
         required=True,
+        type=parse_address,
+        metavar="ADDRESS",
         help="unix:/path.sock, or host:port with --tls-cert and --tls-key or --insecure",
     )
     parser.add_argument(
@@ -145,26 +156,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error("--tls-cert and --tls-key go together")
     if options.tls_client_ca and not options.tls_cert:
         parser.error("--tls-client-ca needs --tls-cert and --tls-key")
-    if not options.listen.startswith("unix:") and not options.tls_cert and not options.insecure:
+    if options.listen.socket_path is None and not options.tls_cert and not options.insecure:
         parser.error(
-            f"--listen {options.listen}: TCP needs --tls-cert and --tls-key, or an explicit "
+            f"--listen {options.listen.text}: TCP needs --tls-cert and --tls-key, or an explicit "
             "--insecure"
         )
     return options
-
-
-def credentials(options: argparse.Namespace) -> grpc.ServerCredentials | None:
-    """The server's TLS credentials, or None without TLS. Raises CannotListen."""
-    if options.tls_cert is None:
-        return None
-    try:
-        pair = (options.tls_key.read_bytes(), options.tls_cert.read_bytes())
-        authority = options.tls_client_ca.read_bytes() if options.tls_client_ca else None
-    except OSError as error:
-        raise CannotListen(f"TLS: {error}") from error
-    return grpc.ssl_server_credentials(
-        [pair], root_certificates=authority, require_client_auth=authority is not None
-    )
 
 
 def torch_engine(options: argparse.Namespace) -> EngineLike:
@@ -189,7 +186,7 @@ def torch_engine(options: argparse.Namespace) -> EngineLike:
 
 async def serve(
     options: argparse.Namespace,
-    address: Address,
+    credentials: grpc.ServerCredentials | None,
     make_engine: Callable[[argparse.Namespace], EngineLike],
 ) -> bool:
     """Serves until SIGTERM, SIGINT or SIGHUP. Returns whether the working thread has ended."""
@@ -219,7 +216,7 @@ async def serve(
     )
     artifacts = ArtifactServicer(options.root)
     server, health = build_server(servicer, artifacts)
-    listening = address.bind(server, credentials(options))
+    listening = options.listen.bind(server, credentials)
     await server.start()
     await set_serving(health)
     if options.metrics_port is not None:
@@ -259,11 +256,11 @@ def main(
     options.root = options.root.absolute()
     try:
         options.root.mkdir(parents=True, exist_ok=True)
-        address = Address(options.listen)
-        # Taken before torch is imported, so that a second trainer fails at once.
+        # All before torch is imported, so that what cannot be used fails at once.
+        credentials = read_credentials(options)
         lock_or_refuse(options.state / "lock", f"the state folder {options.state}")
-        address.lock()
-        ended = asyncio.run(serve(options, address, make_engine))
+        options.listen.lock()
+        ended = asyncio.run(serve(options, credentials, make_engine))
     except (CannotListen, BrokenState, UnusableDevice) as error:
         return fail(Explained(str(error), exit_status=2))
     except OSError as error:

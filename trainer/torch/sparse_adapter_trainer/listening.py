@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import time
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,7 @@ from sparse_adapter_engine.files.process_identity import is_elsewhere
 
 # On Linux sun_path has 108 bytes including its final zero.
 LONGEST_SOCKET_PATH = 107
+LAST_PORT = 65_535
 
 
 class CannotListen(Exception):
@@ -42,6 +44,14 @@ def lock_or_refuse(path: Path, purpose: str) -> None:
     raise CannotListen(f"another trainer ({who}) already uses {purpose}{help}")
 
 
+def parse_address(text: str) -> "Address":
+    """An option's value."""
+    try:
+        return Address(text)
+    except CannotListen as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
 class Address:
     """`unix:/path.sock` or `host:port` (port 0: any free port)."""
 
@@ -62,6 +72,8 @@ class Address:
                 )
         elif not text.rpartition(":")[2].isdigit() or not text.rpartition(":")[0]:
             raise CannotListen(f"{text!r} is neither unix:/path.sock nor host:port")
+        elif int(text.rpartition(":")[2]) > LAST_PORT:
+            raise CannotListen(f"{text}: the port must be at most {LAST_PORT}")
 
     def lock(self) -> None:
         """Locks a socket's path. A port needs no lock: the kernel gives it to one process only."""
@@ -74,6 +86,8 @@ class Address:
         killed trainer left behind; its lock must be held."""
         if self.socket_path is not None:
             self._remove_stale_socket(self.socket_path)
+        else:
+            self._refuse_unusable_port()
         try:
             port = (
                 server.add_secure_port(self.text, credentials)
@@ -81,14 +95,32 @@ class Address:
                 else server.add_insecure_port(self.text)
             )
         except RuntimeError as error:
-            raise CannotListen(
-                f"{self.text}: cannot listen here; is the address in use? ({error})"
-            ) from error
+            raise CannotListen(f"{self.text}: cannot listen here: {error}") from error
         if self.socket_path is not None:
             # For the owner only, because a client can make the trainer read and write files.
             os.chmod(self.socket_path, 0o600)
             return self.text
         return f"{self.text.rpartition(':')[0]}:{port}"
+
+    def _refuse_unusable_port(self) -> None:
+        """Raises CannotListen in the system's own words. gRPC would write its own line to the log,
+        and its error names no reason."""
+        host, _, port = self.text.rpartition(":")
+        try:
+            found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise CannotListen(f"{self.text}: cannot listen here: {error.strerror}") from error
+        reasons = []
+        for family, kind, protocol, _, address in found:
+            try:
+                with socket.socket(family, kind, protocol) as probe:
+                    # As gRPC does: a port whose last connections are only just closed is free.
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(address)
+            except OSError as error:
+                reasons.append(error.strerror)
+        if len(reasons) == len(found):
+            raise CannotListen(f"{self.text}: cannot listen here: {reasons[0]}")
 
     @staticmethod
     def _remove_stale_socket(path: Path) -> None:

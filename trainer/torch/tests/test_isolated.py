@@ -58,7 +58,7 @@ def test_the_trainer_and_the_contract_are_found(folder: Path) -> None:
 def test_a_module_runs_as_with_dash_m(folder: Path) -> None:
     found = run(["-I"], ["sparse_adapter_trainer", "--nonsense"], folder)
     assert found.returncode == 2
-    assert found.stderr.startswith("usage: sparse_adapter_trainer")
+    assert found.stderr.startswith("sparse_adapter_trainer: ")
 
 
 def test_folders_of_the_users_own_python_cannot_hide_pythons_modules(folder: Path) -> None:

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import time
+from pathlib import Path
 
 import grpc
 import pytest
@@ -217,13 +218,48 @@ def test_a_second_trainer_on_the_same_port_is_refused():
         arguments = command(
             "done", folder / "second", "--listen", str(trainer.ready["listening"]), "--insecure"
         )
-        assert "is the address in use?" in refusal(arguments)
+        said = refusal(arguments)
+        assert said.endswith(": cannot listen here: Address already in use\n"), said
+        assert said.count("\n") == 1, said
 
 
 def test_tcp_without_tls_needs_an_explicit_flag():
     with short_folder() as folder:
-        assert "TCP needs --tls-cert and --tls-key, or an explicit --insecure" in refusal(
-            command("done", folder, "--listen", "127.0.0.1:0")
+        assert refusal(command("done", folder, "--listen", "127.0.0.1:0")) == (
+            "sparse_adapter_trainer: --listen 127.0.0.1:0: TCP needs --tls-cert and --tls-key, or "
+            "an explicit --insecure\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("listen", "says"),
+    [
+        ("foo", "'foo' is neither unix:/path.sock nor host:port"),
+        ("127.0.0.1:99999", "127.0.0.1:99999: the port must be at most 65535"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(listen: str, says: str):
+    with short_folder() as folder:
+        assert refusal(command("done", folder, "--listen", listen)).endswith(f": {says}\n")
+
+
+def test_tls_files_that_cannot_be_used_are_refused_by_name():
+    with short_folder() as folder:
+        other = folder / "other"
+        other.write_text("no certificate")
+
+        def refuse(cert: Path, key: Path) -> str:
+            given = ["--tls-cert", str(cert), "--tls-key", str(key)]
+            return refusal(command("done", folder, "--listen", "127.0.0.1:0", *given))
+
+        assert f"--tls-cert: cannot read {folder}/none: No such file" in refuse(
+            folder / "none", other
+        )
+        assert f"--tls-key: cannot read {folder}/none: No such file" in refuse(
+            other, folder / "none"
+        )
+        assert f"{other} and {other} are not a certificate in PEM format and its key" in refuse(
+            other, other
         )
 
 

@@ -47,6 +47,8 @@ describe('a command line', () => {
     ],
     ['--device: cuda:x is not auto, cpu, cuda or cuda:<index>', [...PLACE, '--device', 'cuda:x']],
     ['TCP needs --tls-cert and --tls-key, or an explicit --insecure', onTcp()],
+    ['--listen: box is neither unix:/path.sock nor host:port', ['--listen', 'box']],
+    ['--listen box:70000: the port must be at most 65535', ['--listen', 'box:70000']],
     ['--tls-cert and --tls-key go together', onTcp('--tls-cert', 'c')],
     ['--tls-client-ca needs --tls-cert and --tls-key', onTcp('--insecure', '--tls-client-ca', 'a')],
     ["Unknown option '--gpu'", [...PLACE, '--gpu']],
