@@ -9,6 +9,7 @@ import { plural } from '../base/plural';
 import { findFinished, type FinishedTrial } from '../export/trained-trial';
 import { requireEmpty, writeFolder } from '../export/write-export';
 import type { Framework } from '../runtime/trainer-command';
+import { askCapabilities } from '../runtime/trainer-health';
 import { connectTrainer, type TrainerClient } from '../trainer-client/client';
 import { findTrialFolder } from './find-trial';
 import {
@@ -24,6 +25,8 @@ import { FAMILIES, findFamily } from '../tasks/registry';
 import type { Submissions } from '../tasks/inputs';
 import type { PlannedDataset, TrialResult } from '../sweep/types';
 import { predictInputs } from './predict-inputs';
+
+const ANSWER_MS = 15_000;
 
 export interface TrainerChoice {
   trainer?: string;
@@ -153,6 +156,7 @@ function chooseTrainer({ root, result }: FinishedTrial, options: TrainerChoice) 
         work,
       );
     }
+    await askCapabilities({ address: options.trainer }, ANSWER_MS);
     const trainer = connectTrainer(options.trainer);
     try {
       return await work(trainer);

@@ -69,6 +69,7 @@ export function refuseOtherWishes(
   const tls = absoluteTlsFiles(env);
   for (const trainer of external) {
     if (trainerSources !== undefined && !trainerSources.includes(trainer.address)) continue;
+    if (trainer.address.startsWith('unix:')) continue;
     compare('SA_ORCH_TRAINER_CA', tls?.ca, trainer.tls?.ca);
     compare('SA_ORCH_TRAINER_CERT', tls?.cert, trainer.tls?.cert);
     compare('SA_ORCH_TRAINER_KEY', tls?.key, trainer.tls?.key);

@@ -101,7 +101,7 @@ export function workerEnvironment({
   ...trainers
 }: Omit<RuntimeConfig, 'format' | 'build'>): Record<string, string | undefined> {
   const [first] = listSources(trainers);
-  const [named] = trainers.external;
+  const named = trainers.external.find(({ address }) => !address.startsWith('unix:'));
   return {
     // Keys and certificates of an external server stay in Temporal's own settings. Its address is
     // passed for shells that do not have it.
@@ -110,7 +110,7 @@ export function workerEnvironment({
     SA_ORCH_NAMESPACE: temporal.namespace,
     SA_ORCH_TASK_QUEUE: taskQueue,
     SA_ORCH_TRAINER: first && firstAddress(first.address),
-    // If none is named, those that list themselves are reached with this shell's.
+    // If none is named but sockets, those that list themselves are reached with this shell's.
     ...(named && {
       SA_ORCH_TRAINER_CA: named.tls?.ca,
       SA_ORCH_TRAINER_CERT: named.tls?.cert,

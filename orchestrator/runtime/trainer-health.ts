@@ -6,6 +6,7 @@ import type { Capabilities } from '../../gen/ts/sparse_adapter/trainer/v1/capabi
 import { plural } from '../base/plural';
 import { UserError } from '../base/errors';
 import { connectTrainer, TrainerError, type TlsFiles } from '../trainer-client/client';
+import { explainUnreachable, noAnswer } from './unreachable-trainer';
 
 /**
  * The trainer's capabilities. Its TLS files default to those of this shell's environment.
@@ -29,7 +30,7 @@ export async function askCapabilities(
   } catch (error) {
     if (!(error instanceof TrainerError)) throw error;
     const { code, message, unreachable } = error;
-    if (unreachable) throw noAnswer(address, message);
+    if (unreachable) throw await explainUnreachable({ address, tls }, message);
     throw new UserError(
       `the trainer at ${address} answers with an error, ${code}: ${message}`,
       3,
@@ -40,13 +41,6 @@ export async function askCapabilities(
     trainer.close();
   }
 }
-
-const noAnswer = (address: string, why: string): UserError =>
-  new UserError(
-    `the trainer at ${address} does not answer (${why})`,
-    3,
-    'Is it running there? `sa-orch trainer` starts one.',
-  );
 
 /** For people to read: `cpu, 2 threads, 1 slot`. */
 export function describeDevices({ devices, slots }: Capabilities): string {

@@ -2,10 +2,11 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { DeviceName } from '../../common/device';
+import { readTlsFiles } from '../../common/tls-files';
 import { readWorkerSettings } from '../../common/worker-settings';
 import { UserError } from '../base/errors';
 import type { OnProgress } from '../base/progress';
-import { tlsFromEnvironment, type TlsFiles } from '../trainer-client/channel';
+import { CLIENT_TLS, tlsFromEnvironment, type TlsFiles } from '../trainer-client/channel';
 import { assignDevices, type TrainerWishes } from './assign-devices';
 import { listVisibleGpus } from './gpu';
 import { absoluteInterpreter } from './isolated-python';
@@ -115,14 +116,21 @@ export async function planTrainers(
   return { local: await planLocal(options, last?.local ?? undefined, onProgress), external };
 }
 
-/** With the TLS files of this shell, else with those that are known of an address. */
+/**
+ * With the TLS files of this shell, else with those that are known of an address; a socket needs
+ * none.
+ *
+ * @throws UnusableTls if one of this shell's files cannot be used
+ */
 export function nameExternal(
   addresses: readonly string[],
   known: readonly ExternalTrainer[],
 ): ExternalTrainer[] {
+  const here = absoluteTlsFiles(process.env);
   return [...new Set(addresses)].map((address) => {
-    const tls =
-      absoluteTlsFiles(process.env) ?? known.find((each) => each.address === address)?.tls;
+    if (address.startsWith('unix:')) return { address };
+    if (here) readTlsFiles(here, CLIENT_TLS);
+    const tls = here ?? known.find((each) => each.address === address)?.tls;
     return tls === undefined ? { address } : { address, tls };
   });
 }

@@ -1,8 +1,8 @@
 /** How to reach a trainer: addresses, credentials and connection settings. */
-import { readFileSync } from 'node:fs';
 import { checkServerIdentity } from 'node:tls';
 import { credentials, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
 import { proxyChannelOptions } from '../../common/proxies';
+import { readTlsFiles, type TlsNames } from '../../common/tls-files';
 
 /** PEM files for a trainer that serves TLS. */
 export interface TlsFiles {
@@ -65,6 +65,13 @@ export function checkAddress(address: string): void {
     throw new Error(`trainer address ${address}: ${port} is not a port, 1 to ${LAST_PORT}`);
 }
 
+/** The variables that name a client's files. */
+export const CLIENT_TLS: TlsNames = {
+  ca: 'SA_ORCH_TRAINER_CA',
+  cert: 'SA_ORCH_TRAINER_CERT',
+  key: 'SA_ORCH_TRAINER_KEY',
+};
+
 /**
  * The files named by SA_ORCH_TRAINER_CA, SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY; undefined if
  * none is set.
@@ -81,17 +88,17 @@ export const findTls = (address: string): TlsFiles | undefined =>
 /**
  * TLS if files are given, otherwise plain text, which a trainer serves on a socket, or on TCP with
  * --insecure.
+ *
+ * @throws UnusableTls if one of the files cannot be used
  */
 export function channelCredentials(tls: TlsFiles | undefined): ChannelCredentials {
   if (!tls) return credentials.createInsecure();
-  if (!tls.cert !== !tls.key)
-    throw new Error('TLS: a client certificate needs its key, and a key its certificate');
-  const read = (file: string | undefined) => (file === undefined ? null : readFileSync(file));
+  const { ca = null, cert = null, key = null } = readTlsFiles(tls, CLIENT_TLS);
   const { serverName } = tls;
   return credentials.createSsl(
-    read(tls.ca),
-    read(tls.key),
-    read(tls.cert),
+    ca,
+    key,
+    cert,
     serverName === undefined
       ? {}
       : {

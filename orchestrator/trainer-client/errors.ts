@@ -97,8 +97,13 @@ export function asTrainerError(error: unknown, where: string): Error {
 function shorten(details: string): string {
   const told =
     /^No connection established\. Last error: (?:Error: )?(.*?)\. Resolution note: /s.exec(details);
-  return told ? `no connection: ${told[1]}` : details;
+  return told ? `no connection: ${shortenTls(told[1]!)}` : details;
 }
+
+/** OpenSSL's reason, without where in its source it was found. */
+const shortenTls = (reason: string): string =>
+  /^\w+:error:\w+:SSL routines:[^:]*:([^:]+):/.exec(reason)?.[1] ??
+  reason.replace(/^Error \[ERR_TLS_\w+\]: /, '');
 
 function isServiceError(error: unknown): error is ServiceError {
   return (

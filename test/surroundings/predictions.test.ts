@@ -113,6 +113,11 @@ async function expectOwnRows(typed: string[] = []): Promise<void> {
   }));
   expect(expected).toHaveLength(7);
   expect(await predict(q, 'q.jsonl')).toEqual(expected);
+  const asked = ['predict', '--trial', q, '--input', 'q.jsonl', '--trainer', 'localhost:1'];
+  expect(await place.run(asked)).toMatchObject({
+    status: 3,
+    stderr: expect.stringContaining('the trainer at localhost:1 does not answer (') as string,
+  });
 
   const own = join(place.root, 'trials', s, 'predictions.validation.safetensors');
   const { data } = float32Tensor(decodeSafetensors(readFileSync(own)), 'logits');

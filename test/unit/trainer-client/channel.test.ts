@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { connectTrainer } from '../../../orchestrator/trainer-client/client';
+import { connectTrainer, type TlsFiles } from '../../../orchestrator/trainer-client/client';
 
 describe('a trainer elsewhere, from behind a proxy', () => {
   const proxy = createServer();
@@ -102,8 +102,12 @@ describe('a trainer address', () => {
   });
 
   test('with half of a client certificate is refused', () => {
-    expect(() => connectTrainer('host:1', { tls: { cert: 'client.pem' } })).toThrow(
-      'a client certificate needs its key',
+    const half = (tls: TlsFiles) => () => connectTrainer('host:1', { tls });
+    const together = 'SA_ORCH_TRAINER_CERT and SA_ORCH_TRAINER_KEY go together, and ';
+    expect(half({ cert: 'c.pem' })).toThrow(`${together}SA_ORCH_TRAINER_KEY is not set`);
+    expect(half({ key: 'c.key', cert: '' })).toThrow(`${together}SA_ORCH_TRAINER_CERT is not set`);
+    expect(half({ ca: '/none.pem' })).toThrow(
+      'SA_ORCH_TRAINER_CA: cannot read /none.pem: it does not exist',
     );
   });
 });
