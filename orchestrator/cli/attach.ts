@@ -45,6 +45,7 @@ export async function attach(
     const results = [...snapshot.results.values()];
     const done = results.filter(({ status }) => status === 'done').length;
     const report = `${sweepDir(root, sweepId)}/report.md`;
+    const warnings = planWarnings(snapshot.plan);
     if (interrupt.signal.aborted) {
       const goesOn =
         state === 'server out of reach'
@@ -53,6 +54,8 @@ export async function attach(
             ? 'stays paused'
             : 'keeps running';
       const id = quoteWord(sweepId);
+      const written = existsSync(report) ? report : null;
+      if (json) printJson({ sweep_id: sweepId, state, detail, report: written, warnings, results });
       printNote(
         `\n${sweepId} ${goesOn} (${done} of ${countTrials(snapshot.plan)} trials done).\n` +
           `  follow it   sa-orch watch ${id}\n  end it      sa-orch cancel ${id}\n`,
@@ -64,7 +67,6 @@ export async function attach(
     nothingAtStake();
     const isRight = ({ status }: TrialResult) => status === 'done' || status === 'stopped';
     const complete = results.filter(isRight).length === countTrials(snapshot.plan);
-    const warnings = planWarnings(snapshot.plan);
     // Somebody has removed it, or the worker that was to write it is gone.
     if (!existsSync(report)) await writeReport(snapshot.plan, results, root);
     if (json) printJson({ sweep_id: sweepId, state, detail, report, warnings, results });

@@ -14,7 +14,7 @@ import { logsCommand } from './logs';
 import { artifactRoot, cacheDirectory, stateDirectory } from '../runtime/paths';
 import { endWithoutOutput } from './lost-output';
 import { normalizeFlags, type PlaceOptions } from './options';
-import { printError, rememberPlaces } from './output';
+import { printError, printJsonError, rememberPlaces } from './output';
 import { planCommand } from './plan';
 import { predictCommand } from './predict';
 import { reportCommand } from './report';
@@ -26,7 +26,7 @@ import { statusCommand } from './status';
 import { trainerCommand } from './trainer';
 import { nameCommands, writeAsTyped } from './typed-command';
 import { upCommand } from './up';
-import { explainUsageErrors } from './usage';
+import { asksForJson, explainUsageErrors, splitUsageError } from './usage';
 import { watchCommand } from './watch';
 import { workerCommand } from './worker';
 
@@ -56,7 +56,8 @@ const COMMANDS = [
   trainerCommand,
 ];
 
-function program(): Command {
+/** @param onUsageError is given what is said of one */
+function program(onUsageError: (text: string) => void): Command {
   const root = new Command('sa-orch')
     .description(
       'Durable sweeps of sparse adapters: prune at initialization, train on a frozen backbone, ' +
@@ -73,7 +74,7 @@ function program(): Command {
         '  sa-orch run --task mrpc --pruner snip --sparsity 0.4   run one trial\n' +
         '  sa-orch status                                         show services and sweeps\n' +
         '\nExit status: 0 success, 1 the work failed, 2 invalid request, 3 a service is ' +
-        'unreachable.',
+        'unreachable,\n130 interrupted: a sweep that runs goes on.',
     );
   const asTyped = (text: string) => writeAsTyped(text, { withPlaces: false });
   root.configureOutput({
@@ -88,7 +89,7 @@ function program(): Command {
   nameCommands(root.commands.map((command) => command.name()));
   for (const command of [root, ...root.commands]) {
     command.exitOverride();
-    explainUsageErrors(command);
+    explainUsageErrors(command, onUsageError);
   }
   return root.hook('preAction', (_, command) => rememberPlaces(() => listPlaces(command.opts())));
 }
@@ -106,14 +107,20 @@ async function main(): Promise<void> {
   process.stdout.on('error', endWithoutOutput);
   // Nobody is left to tell.
   process.stderr.on('error', () => undefined);
-  process.on('uncaughtException', (error) => process.exit(printError(error)));
+  const argv = normalizeFlags(process.argv);
+  const json = asksForJson(argv);
+  process.on('uncaughtException', (error) => process.exit(printError(json, error)));
+  let usageError = '';
   try {
-    await program().parseAsync(normalizeFlags(process.argv));
+    await program((text) => (usageError = text)).parseAsync(argv);
   } catch (error) {
     // Commander has already printed its message. Help and version exit with 0; the rest are usage
     // errors.
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? 0 : 2;
+    if (!json || error.exitCode === 0) return;
+    const { message, hint } = splitUsageError(usageError);
+    printJsonError(message, hint, 2);
   }
 }
 

@@ -3,7 +3,7 @@
  * stdout is one JSON document and everything else goes to stderr.
  *
  * Exit statuses: 0 success, 1 the work failed, 2 invalid request (config or usage), 3 a service is
- * unreachable.
+ * unreachable, 130 the user interrupted the command.
  */
 import { explainError, type Explained, type Place } from '../../common/explain-error';
 import type { OnProgress } from '../base/progress';
@@ -37,6 +37,20 @@ export function printJson(document: unknown): void {
   process.stdout.write(JSON.stringify(document, null, 2) + '\n');
 }
 
+/**
+ * Prints what a `--json` command ends with that has no document of its own:
+ * `{"error": {"message", "hint", "exit_status"}}`.
+ */
+export function printJsonError(message: string, hint: string | undefined, status: number): void {
+  printJson({
+    error: {
+      message: writeAsTyped(message),
+      hint: hint === undefined ? null : writeAsTyped(hint),
+      exit_status: status,
+    },
+  });
+}
+
 /** Where this command's files are, for what is said of one that cannot be used. */
 let listPlaces: () => readonly Place[] = () => [];
 
@@ -55,38 +69,23 @@ function explain(error: unknown): Explained {
   return explainError(error, places);
 }
 
-/** Prints an error for people: what is wrong, then what to do. Returns the exit status. */
-export function printError(error: unknown): Explained['exitStatus'] {
-  const explained = explain(error);
-  printExplained(explained);
-  return explained.exitStatus;
-}
-
-function printExplained({ message, hint }: Explained): void {
+/**
+ * Prints an error for people: what is wrong, then what to do. With `json`, it is also the document
+ * on stdout. Returns the exit status.
+ */
+export function printError(json: boolean, error: unknown): Explained['exitStatus'] {
+  const { message, hint, exitStatus } = explain(error);
+  if (json) printJsonError(message, hint, exitStatus);
   printNote(`error: ${message}\n`);
   if (hint !== undefined) printNote(`  ${hint.replaceAll('\n', '\n  ')}\n`);
+  return exitStatus;
 }
 
-/**
- * Runs a command's action, prints what it throws and sets the exit status. With `json`, the error
- * is the document on stdout: `{"error": {"message", "hint", "exit_status"}}`.
- */
+/** Runs a command's action, prints what it throws and sets the exit status. */
 export async function runAction(json: boolean, action: () => void | Promise<void>): Promise<void> {
   try {
     await action();
   } catch (thrown) {
-    const explained = explain(thrown);
-    const { message, hint, exitStatus } = explained;
-    if (json) {
-      printJson({
-        error: {
-          message: writeAsTyped(message),
-          hint: hint === undefined ? null : writeAsTyped(hint),
-          exit_status: exitStatus,
-        },
-      });
-    }
-    printExplained(explained);
-    process.exitCode = exitStatus;
+    process.exitCode = printError(json, thrown);
   }
 }

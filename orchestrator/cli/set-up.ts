@@ -2,7 +2,7 @@
 import { endCommands } from '../runtime/run-command';
 import { runtimeStatus } from '../runtime/status';
 import { hasSpawnedSupervisor } from '../runtime/up';
-import { printNote } from './output';
+import { printJsonError, printNote } from './output';
 
 /** The conventional exit status after SIGINT. */
 export const INTERRUPTED = 130;
@@ -12,14 +12,18 @@ export const INTERRUPTED = 130;
  * that run by then: they stay, because others may use them.
  *
  * @param done what is to be said first, as a sentence
+ * @param json whether a document on stdout says it, too
  */
 export async function setUpInterruptibly<T>(
   stateDir: string,
   done: () => string,
+  json: boolean,
   work: () => Promise<T>,
 ): Promise<T> {
   const onInterrupt = (): void => {
-    printNote(`\n${done()} ${describeServices(stateDir)}\n`);
+    const [what, services] = [done(), describeServices(stateDir)];
+    if (json) printJsonError(what, services, INTERRUPTED);
+    printNote(`\n${what} ${services}\n`);
     // An installer would go on alone; of a signal to this process only, it knows nothing.
     endCommands();
     process.exit(INTERRUPTED);

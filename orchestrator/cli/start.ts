@@ -118,6 +118,7 @@ export async function launch(request: Request, options: LaunchOptions): Promise<
   const { client, plan, how } = await setUpInterruptibly(
     stateDir,
     () => word,
+    options.json === true,
     () => {
       const onSubmit = (id: string) => {
         word = `${id} may have been submitted; \`sa-orch status\` lists it then.`;

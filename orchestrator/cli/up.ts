@@ -38,6 +38,7 @@ export function upCommand(): Command {
         const runtime = await setUpInterruptibly(
           place.stateDir,
           () => 'Interrupted.',
+          options.json === true,
           () => ensureUp({ ...place, ...readServiceOptions(options), onProgress }),
         );
         if (options.json) {

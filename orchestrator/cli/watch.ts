@@ -38,6 +38,7 @@ export function watchCommand(): Command {
         const { taskQueue } = await setUpInterruptibly(
           stateDir,
           () => `${sweepId} is as it was.`,
+          options.json === true,
           () => ensureUp({ stateDir, root, ...readServiceOptions(options), onProgress }),
         );
         const client = await connectTemporal(stateDir);

@@ -38,6 +38,14 @@ describeTrainer('with a trainer of one’s own', () => {
     expect(detached.stdout).toMatch(/`\S+ \S+ watch long-\w+` follows it\n/);
     expect(detached.stdout).not.toContain('Ctrl-C');
     expect(await type('resume', 'long')).toEqual([0, expect.stringMatching(/is running already/)]);
+    const watch = place.spawn(['watch', 'long', '--json']);
+    await new Promise<void>((resolve) =>
+      watch.child.stderr!.on('data', (chunk) => /· running/.test(String(chunk)) && resolve()),
+    );
+    watch.child.kill('SIGINT');
+    const left = await watch.ended;
+    expect(left.status).toBe(130);
+    expect(JSON.parse(left.stdout)).toMatchObject({ state: 'running', report: null, results: [] });
     expect(await type('down')).toEqual([2, expect.stringMatching(/1 sweep is running: long-/)]);
     expect(await type('pause', 'lon')).toEqual([0, expect.stringMatching(/^long-\w+ paused; `/)]);
     expect(await type('pause', 'long')).toEqual([0, expect.stringMatching(/is paused already/)]);

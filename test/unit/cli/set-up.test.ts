@@ -12,7 +12,7 @@ const SCRIPT = `
 const [, dist, stateDir, program] = process.argv;
 const { setUpInterruptibly } = require(dist + '/cli/set-up.js');
 const { runCommand } = require(dist + '/runtime/run-command.js');
-setUpInterruptibly(stateDir, () => 'Interrupted.', () => runCommand(program, []));
+setUpInterruptibly(stateDir, () => 'Interrupted.', true, () => runCommand(program, []));
 `;
 
 let folder: string;
@@ -30,13 +30,17 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s ends an installer, too', async (si
   );
   const dist = join(packageRoot(), 'dist', 'orchestrator');
   const command = spawn(process.execPath, ['-e', SCRIPT, dist, folder, installer]);
-  let said = '';
+  let [said, document] = ['', ''];
+  command.stdout.on('data', (chunk: Buffer) => (document += chunk.toString()));
   command.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const ended = new Promise((resolve) => command.on('close', resolve));
   while (!existsSync(log)) await sleep(20);
   command.kill(signal);
   expect(await ended).toBe(130);
   expect(said).toBe('\nInterrupted. No service was started.\n');
+  expect(JSON.parse(document)).toEqual({
+    error: { message: 'Interrupted.', hint: 'No service was started.', exit_status: 130 },
+  });
   const pid = Number(readFileSync(log, 'utf8'));
   while (identify(pid)) await sleep(20);
 });

@@ -1,4 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { packageRoot } from '../../../common/package';
 import { addSweepOptions } from '../../../orchestrator/cli/options';
 import { explainUsageErrors } from '../../../orchestrator/cli/usage';
 
@@ -54,4 +57,25 @@ describe('a mistyped command line', () => {
   test('runs once it is right', async () => {
     expect(await type('start', '--sweep', 'glue', '--seeds', '1-5', '--rows', 'all')).toBeNull();
   });
+});
+
+test.each([
+  [
+    ['plan', '--json', '--seeds', 'x', '--sweep', 't.yaml'],
+    /^option '--seeds <list>' argument 'x' is invalid. must be a list of seeds/,
+    null,
+  ],
+  [['strat', '--json'], /^unknown command 'strat'$/, 'Did you mean start?'],
+  [['start', '--json'], /^required option '--sweep <name\|file>' not specified$/, null],
+  [['help', 'nosuch', '--json'], /^there is no such command$/, expect.stringContaining(' help`')],
+])('%j is also told in a JSON document', (args, message, hint) => {
+  const command = join(packageRoot(), 'bin', 'sa-orch.js');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [command, ...args], {
+    encoding: 'utf8',
+  });
+  expect(status).toBe(2);
+  expect(JSON.parse(stdout)).toEqual({
+    error: { message: expect.stringMatching(message) as string, hint, exit_status: 2 },
+  });
+  expect(stderr).not.toBe('');
 });
