@@ -63,7 +63,8 @@ export async function describePool(
         return {
           ...{ sweep_id: sweepId, cohort, work: shown?.work ?? null },
           trials: shown?.trials?.length ?? trials,
-          rows_per_s: shown && shown.rows_per_s > 0 ? shown.rows_per_s : null,
+          rows_per_s:
+            shown && shown.rows_per_s > 0 && member.state !== 'away' ? shown.rows_per_s : null,
           seconds: (now - since) / 1000,
         };
       }),
@@ -104,6 +105,11 @@ export function describeWork({ cohort, work, trials, rows_per_s, seconds }: Trai
     `for ${formatDuration(seconds)}`,
   ];
   return parts.filter((part) => part !== null).join(', ');
+}
+
+/** The same of a trainer that does not work now: `nothing: 10 trials of c01-mrpc wait for it`. */
+export function describeIdleWork({ cohort, trials }: TrainerWork): string {
+  return `nothing: ${plural(trials, 'trial')} of ${cohort} ${trials === 1 ? 'waits' : 'wait'} for it`;
 }
 
 /** Why a sweep without a trainer waits; null if it has one, or asks for none. */

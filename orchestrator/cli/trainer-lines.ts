@@ -1,7 +1,7 @@
 /** The trainers, a line for each. */
 import { formatBytes } from '../base/format-bytes';
 import { plural } from '../base/plural';
-import { describeWork, type PoolPart } from './pool-view';
+import { describeIdleWork, describeWork, type PoolPart } from './pool-view';
 import type { TrainerStatus } from '../runtime/trainer-status';
 
 /** One trainer for people: whether it works, on what, where, since when, and what it does. */
@@ -22,9 +22,10 @@ export function describeTrainer(trainer: TrainerStatus, part: PoolPart | undefin
   ];
   const details = parts.filter((word) => word !== null).join(', ');
   const why = part?.why ? [`gets no work, or not all: ${part.why}`] : [];
+  const describe = state === 'ready' ? describeWork : describeIdleWork;
   return [
     `${name.padEnd(12)} ${state.padEnd(12)} ${details}`.trimEnd(),
-    ...[...why, ...(part?.work ?? []).map(describeWork)].map((line) => `  ${line}`),
+    ...[...why, ...(part?.work ?? []).map(describe)].map((line) => `  ${line}`),
   ].join('\n');
 }
 

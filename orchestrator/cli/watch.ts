@@ -39,7 +39,11 @@ export function watchCommand(): Command {
           stateDir,
           () => `${sweepId} is as it was.`,
           options.json === true,
-          () => ensureUp({ stateDir, root, ...readServiceOptions(options), onProgress }),
+          () =>
+            ensureUp({
+              ...{ stateDir, root, ...readServiceOptions(options), onProgress },
+              canWait: true,
+            }),
         );
         const client = await connectTemporal(stateDir);
         try {

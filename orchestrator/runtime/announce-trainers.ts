@@ -4,6 +4,7 @@ import type { OnProgress } from '../base/progress';
 import { readTrainers, type TrainerSource } from '../trainer-client/registry';
 import { expands, expandSource, LISTED } from '../trainer-client/sources';
 import { listSources, type ExternalTrainer, type RuntimeConfig } from './runtime-config';
+import type { UpOptions } from './runtime-plan';
 import { askCapabilities, describeDevices } from './trainer-health';
 
 const ANSWER_MS = 15_000;
@@ -29,12 +30,13 @@ async function announceListed(
  * Asks the trainers that are not started here, a line for each. Returns whether one answers.
  *
  * @param added those of them that the services did not use until now
- * @throws UserError (exit 3) that says why if none answers, and none is started here
+ * @throws UserError (exit 3) that says why if none answers and none is started here, unless the
+ *   caller can wait
  */
 export async function announceExternal(
   config: RuntimeConfig,
   added: readonly ExternalTrainer[],
-  onProgress: OnProgress,
+  { canWait = false, onProgress }: Pick<UpOptions, 'canWait' | 'onProgress'>,
 ): Promise<boolean> {
   const trainers: TrainerSource[] = [];
   const unread: string[] = [];
@@ -60,8 +62,9 @@ export async function announceExternal(
   let isServed = failures.length < answers.length;
   if (usesListed || (!isServed && config.local === null))
     isServed = (await announceListed(config.root, trainers, onProgress)) || isServed;
-  if (!isServed && config.local === null) {
-    if (usesListed && sources.length === 1) throw noneListed(config.root);
+  const hasNone = usesListed && sources.length === 1;
+  if (!isServed && config.local === null && !canWait) {
+    if (hasNone) throw noneListed(config.root);
     if (failures.length === 1 && unread.length === 0) throw failures[0]!;
     const reasons = [...unread, ...failures.map(({ message }) => message)];
     throw new UserError(
@@ -70,6 +73,7 @@ export async function announceExternal(
       'Are they running there? `sa-orch trainer` starts one.',
     );
   }
+  if (!isServed && hasNone) onProgress('!', 'trainer', `${noneListed(config.root).message} yet`);
   for (const problem of unread) onProgress('!', 'trainer', problem);
   for (const { message } of failures)
     onProgress('!', 'trainer', `${message}; it gets work once it does`);

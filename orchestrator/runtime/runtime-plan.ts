@@ -18,6 +18,8 @@ export interface UpOptions extends TrainerOptions {
   root: string;
   /** As in RuntimeConfig. */
   stopAfter?: number;
+  /** Trainers elsewhere may all be away, as what runs already waits for them. */
+  canWait?: boolean;
   onProgress: OnProgress;
 }
 

@@ -78,7 +78,7 @@ export async function ensureUp(options: UpOptions): Promise<Runtime> {
       : await planRuntime(options, last);
     // What runs elsewhere is asked before anything is started here.
     await announceTemporal(wanted, onProgress);
-    const isServed = await announceExternal(wanted, added, onProgress);
+    const isServed = await announceExternal(wanted, added, options);
     if (!running || added.length > 0) writeRuntimeConfig(stateDir, wanted);
     listTrainers(stateDir, wanted);
     rememberPlace({ folder: process.cwd(), root: wanted.root, stateDir });

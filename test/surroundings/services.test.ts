@@ -5,17 +5,18 @@ import { lockHolder } from '../../common/lock-file';
 import { runtimeStatus } from '../../orchestrator/runtime/status';
 import { supervisorLockPath } from '../../orchestrator/runtime/supervisor-state';
 import { writeFilmReviews } from '../support/film-reviews';
-import { describeTrainer, TrainerPlace } from '../support/trainer-process';
+import { describeTrainer, TrainerPlace, type TrainerProcess } from '../support/trainer-process';
 import { Workplace } from '../support/workplace';
 
 jest.setTimeout(120_000);
 
 describeTrainer('with a trainer of one’s own', () => {
   let toys: TrainerPlace;
+  let toy: TrainerProcess;
   let place: Workplace;
   beforeAll(async () => {
     toys = new TrainerPlace();
-    await toys.start([], 'toy');
+    toy = await toys.start([], 'toy');
     place = new Workplace(join(toys.folder, 'place'), { HF_HUB_OFFLINE: '1' }, toys.root);
     const adapter = '{ kind: head_only }';
     writeFilmReviews(place.folder, { adapter, name: 'long', seeds: '[1, 2]', steps: 500_000 });
@@ -57,6 +58,25 @@ describeTrainer('with a trainer of one’s own', () => {
     await until(() => /the Temporal server is not running(.|\n)*`\S+ \S+ up` starts it/.test(said));
     start.child.kill('SIGINT');
     expect((await start.ended).status).toBe(130);
+    await place.down();
+  });
+
+  test('a trainer elsewhere that is away is waited for, and does nothing meanwhile', async () => {
+    await place.run(['start', '--sweep', 'long.yaml', ...trainer(), '--detach']);
+    await place.moves('train');
+    await toy.kill();
+    const watch = place.spawn(['watch', 'long']);
+    let said = '';
+    watch.child.stdout!.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    await until(() => /! trainer .*does not answer.*; it gets work once it does/.test(said));
+    await until(() => /· running\n(.|\n)*t\.sock does not answer \(/.test(said));
+    expect((await place.run(['status'])).stdout).toMatch(
+      /t\.sock +away(.|\n)*\n {2}nothing: 2 trials of c01-\S+ wait for it\n/,
+    );
+    toy = await toys.start([], 'toy');
+    await place.moves('train');
+    watch.child.kill('SIGINT');
+    expect((await watch.ended).status).toBe(130);
     await place.down();
   });
 

@@ -14,3 +14,12 @@ test('a GPU’s memory is told with how much is in use, or not at all', () => {
   );
   expect(describeTrainer(trainer(), undefined)).toBe('gpu:7400     ready        H100');
 });
+
+test('one that is away does nothing, and what waits for it is told', () => {
+  const [sweep_id, cohort, rows_per_s] = ['s-1', 'c01-tickets', 135];
+  const work = [{ sweep_id, cohort, work: 'train', trials: 4, rows_per_s, seconds: 31 }];
+  const part = { state: 'ready' as const, why: null, work };
+  expect(describeTrainer(trainer(), part)).toContain('  train 4 trials of c01-tickets, 135 rows/s');
+  const away = describeTrainer(trainer({ state: 'away', device: null }), part);
+  expect(away).toBe('gpu:7400     away\n  nothing: 4 trials of c01-tickets wait for it');
+});
