@@ -1,12 +1,18 @@
 /** Stops the services of a state directory. */
 import type { OnProgress } from '../base/progress';
 import { lockHolder } from '../../common/lock-file';
+import { isDiskFull } from '../../common/disk-space';
 import { isAlive, terminate } from '../../common/process-identity';
 import { unlistTrainers } from './listed-trainers';
 import { refuseOtherHost } from './other-host';
 import { readRuntimeConfig, removeRuntimeConfig } from './runtime-config';
 import { DEFAULT_POLICY } from './supervisor';
-import { readSupervisorState, supervisorLockPath } from './supervisor-state';
+import {
+  readSupervisorState,
+  supervisorLockPath,
+  writeSupervisorState,
+  type ServiceRecord,
+} from './supervisor-state';
 
 /** The supervisor stops services in two waves, each with its own grace period. */
 const SUPERVISOR_GRACE_MS = 2 * DEFAULT_POLICY.stopGraceMs + 15_000;
@@ -41,8 +47,25 @@ export async function down({ stateDir, beforeStop, onProgress }: DownOptions): P
         : 'stopped';
     onProgress('✓', name, how === 'killed' ? 'killed: it did not stop in time' : 'stopped');
   }
+  recordEnd(stateDir);
   const root = readRuntimeConfig(stateDir)?.root;
   removeRuntimeConfig(stateDir);
   if (root !== undefined) unlistTrainers(stateDir, root);
   return [...living.map(({ name }) => name), ...(supervisor ? ['supervisor'] : [])];
+}
+
+/** Writes down, for the next start, what a supervisor that was killed could not: the end in order. */
+function recordEnd(stateDir: string): void {
+  const state = readSupervisorState(stateDir);
+  if (state === undefined || state.services.every((record) => record.state === 'stopped')) return;
+  const stop = (record: ServiceRecord): ServiceRecord =>
+    isAlive(record.process)
+      ? record
+      : { ...record, state: 'stopped', process: null, token: null, readySince: null };
+  try {
+    writeSupervisorState(stateDir, { ...state, services: state.services.map(stop) });
+  } catch (error) {
+    // Then the next start counts a restart too many.
+    if (!isDiskFull(error)) throw error;
+  }
 }

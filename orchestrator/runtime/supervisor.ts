@@ -144,7 +144,8 @@ export class Supervisor {
         logOffset: 0,
       },
     };
-    if (before === undefined) return fresh;
+    // What happened before an end in order is history.
+    if (before === undefined || before.state === 'stopped') return fresh;
     const unwritten =
       before.process === null && before.token !== null
         ? findByEnvironment(TOKEN_VARIABLE, before.token)

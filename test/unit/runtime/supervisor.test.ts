@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identify, isAlive, signalProcess } from '../../../common/process-identity';
+import { down } from '../../../orchestrator/runtime/down';
 import type { Service } from '../../../orchestrator/runtime/services';
 import {
   DEFAULT_POLICY,
@@ -208,6 +209,34 @@ describe('the supervisor', () => {
     expect((await until('trainer', ({ state }) => state === 'ready')).process).toEqual(trainer);
     expect(newWorker.process?.pid).not.toBe(worker?.pid);
     expect(newWorker.restarts).toBe(1);
+  });
+
+  it('counts nothing of before an end in order', async () => {
+    const services = [toy('trainer', 'exec sleep 60')];
+    const { supervisor, leave } = supervise(services);
+    const first = await until('trainer', ({ state }) => state === 'ready');
+    signalProcess(first.process!, 'SIGKILL');
+    await until('trainer', ({ state, restarts }) => state === 'ready' && restarts === 1);
+    leave();
+    await supervisor.stop();
+    expect(makeRecord('trainer')).toMatchObject({ restarts: 1, lastExit: 'stopped' });
+    supervise(services);
+    expect(await until('trainer', ({ state }) => state === 'ready')).toMatchObject({
+      ...{ restarts: 0, lastExit: null },
+    });
+  });
+
+  it('counts nothing either of before `down`, had its predecessor been killed', async () => {
+    const services = [toy('trainer', 'exec sleep 60')];
+    supervise(services).leave();
+    supervisors[0]?.tick();
+    const { process: first } = makeRecord('trainer');
+    const nothing = () => undefined;
+    await down({ stateDir: folder, beforeStop: () => Promise.resolve(), onProgress: nothing });
+    expect(isAlive(first)).toBe(false);
+    expect(makeRecord('trainer')).toMatchObject({ state: 'stopped', process: null });
+    supervise(services);
+    expect(await until('trainer', ({ state }) => state === 'ready')).toMatchObject({ restarts: 0 });
   });
 
   it('finds a process that its predecessor started and did not live to write down', async () => {
