@@ -15,6 +15,7 @@ import { quoteWord } from '../base/shell-quote';
 import { nothingAtStake, sweepGoesOn } from './lost-output';
 import { printJson, printNote, printText } from './output';
 import { INTERRUPTED } from './set-up';
+import { nameState } from './sweep-end';
 
 const AFTER_A_STOP =
   '  go on       the same `sa-orch start`, once the cause is gone;\n' +
@@ -46,6 +47,8 @@ export async function attach(
     const done = results.filter(({ status }) => status === 'done').length;
     const report = `${sweepDir(root, sweepId)}/report.md`;
     const warnings = planWarnings(snapshot.plan);
+    const named = state === 'out of service' ? state : nameState(state, snapshot.plan, results);
+    const document = { sweep_id: sweepId, state: named, detail, warnings, results };
     if (interrupt.signal.aborted) {
       const goesOn =
         state === 'server out of reach'
@@ -54,8 +57,7 @@ export async function attach(
             ? 'stays paused'
             : 'keeps running';
       const id = quoteWord(sweepId);
-      const written = existsSync(report) ? report : null;
-      if (json) printJson({ sweep_id: sweepId, state, detail, report: written, warnings, results });
+      if (json) printJson({ ...document, report: existsSync(report) ? report : null });
       printNote(
         `\n${sweepId} ${goesOn} (${done} of ${countTrials(snapshot.plan)} trials done).\n` +
           `  follow it   sa-orch watch ${id}\n  end it      sa-orch cancel ${id}\n`,
@@ -69,7 +71,7 @@ export async function attach(
     const complete = results.filter(isRight).length === countTrials(snapshot.plan);
     // Somebody has removed it, or the worker that was to write it is gone.
     if (!existsSync(report)) await writeReport(snapshot.plan, results, root);
-    if (json) printJson({ sweep_id: sweepId, state, detail, report, warnings, results });
+    if (json) printJson({ ...document, report });
     else {
       const baselines = measureBaselines(root, snapshot.plan);
       const { columns } = process.stdout;

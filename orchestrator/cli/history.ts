@@ -29,12 +29,13 @@ export function historyCommand(): Command {
         if (trials.length === 0)
           throw new UserError(`no trial${options.task ? ` of ${options.task}` : ''} in ${root}`, 2);
         const lines = alignColumns([HEADER, ...trials.map(listCells)], HEADER.length - 2);
-        printText(`${lines.join('\n')}\n`);
+        const problems = trials.flatMap(({ problems: its }) => its);
+        printText(`${[...lines, ...problems].join('\n')}\n`);
       }),
   );
 }
 
-function describeTrial({ trial_id, config, result, when, sweeps, isHeldOut }: PastTrial) {
+function describeTrial({ trial_id, config, result, when, ...more }: PastTrial) {
   return {
     trial_id,
     task: config?.task ?? null,
@@ -42,25 +43,27 @@ function describeTrial({ trial_id, config, result, when, sweeps, isHeldOut }: Pa
     learning_rate: config?.train.learning_rate ?? null,
     seed: config?.seed ?? null,
     dataset: config?.dataset ?? null,
-    held_out: isHeldOut,
+    held_out: more.isHeldOut,
     metrics: result?.metrics ?? null,
     when,
-    sweeps,
+    sweeps: more.sweeps,
+    problems: more.problems,
   };
 }
 
-function listCells({ trial_id, config, result, when, sweeps, isHeldOut }: PastTrial): string[] {
+function listCells({ trial_id, config, result, when, ...more }: PastTrial): string[] {
   // The first metric of a result is the one that decides.
   const [first] = Object.entries(result?.metrics ?? {});
+  const without = more.problems.length > 0 ? 'unreadable' : 'not done';
   return [
     trial_id,
-    `${config?.task ?? '–'}${isHeldOut ? ', held out' : ''}`,
+    `${config?.task ?? '–'}${more.isHeldOut ? ', held out' : ''}`,
     config ? nameVariant(config) : '–',
     formatValue(config?.train.learning_rate),
     String(config?.seed ?? '–'),
-    first ? `${metricTitle(first[0])} ${formatPoints(first[1])}` : 'not done',
+    first ? `${metricTitle(first[0])} ${formatPoints(first[1])}` : without,
     when?.slice(0, 16).replace('T', ' ') ?? '–',
-    sweeps.join(', '),
+    more.sweeps.join(', '),
   ];
 }
 

@@ -25,7 +25,7 @@ import { quoteWord } from '../base/shell-quote';
 import { describeOtherFolders, listBusyFolders } from './other-folders';
 import { describePool, describeWaiting, readPool, type Pool } from './pool-view';
 import { printJson, printText, runAction } from './output';
-import { nameEnd, type EndedState } from './sweep-end';
+import { nameState, type EndedState } from './sweep-end';
 import { describeTrainer } from './trainer-lines';
 
 /** What a cohort of an open sweep waits for. */
@@ -164,38 +164,42 @@ async function sweepLines(
   for (const { sweepId, isLost } of open) if (isLost) lines.push(lostLine(sweepId));
   for (const sweep_id of await listSweeps(root)) {
     if (lines.some((line) => line.sweep_id === sweep_id)) continue;
-    const plan = await readPlan(root, sweep_id).catch((error: unknown) => {
-      if (error instanceof ConfigError) return error;
+    const line = sweepLine(client, root, sweep_id, away, pool).catch((error: unknown) => {
+      if (error instanceof ConfigError) return emptyLine(sweep_id, 'unreadable', error.message);
       throw error;
     });
-    if (plan instanceof ConfigError) {
-      lines.push(emptyLine(sweep_id, 'unreadable', plan.message));
-      continue;
-    }
-    const results = await readResults(root, plan);
-    const count = (status: string) => results.filter((result) => result.status === status).length;
-    const { state, detail } = client
-      ? await workflowState(client, sweep_id)
-      : { state: away, detail: null };
-    const complete = results.length === countTrials(plan);
-    const ended =
-      ['unknown', 'finished', 'server out of reach'].includes(state) ||
-      // Another sweep may have finished the rest of a stopped one.
-      (['stopped', 'cancelled'].includes(state) && complete);
-    lines.push({
-      sweep_id,
-      state: ended ? nameEnd(state, plan, results) : state,
-      detail: complete ? null : detail,
-      trials: countTrials(plan),
-      done: count('done'),
-      failed: count('failed'),
-      cancelled: count('cancelled'),
-      stopped: count('stopped'),
-      notes: isOpen(state) ? await readNotes(root, plan, results) : [],
-      failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id, pool) : [],
-    });
+    lines.push(await line);
   }
   return lines;
+}
+
+/** @throws ConfigError if one of its files cannot be read */
+async function sweepLine(
+  client: Client | null,
+  root: string,
+  sweep_id: string,
+  away: WorkflowState,
+  pool: Pool | undefined,
+): Promise<SweepLine> {
+  const plan = await readPlan(root, sweep_id);
+  const results = await readResults(root, plan);
+  const count = (status: string) => results.filter((result) => result.status === status).length;
+  const { state, detail } = client
+    ? await workflowState(client, sweep_id)
+    : { state: away, detail: null };
+  const complete = results.length === countTrials(plan);
+  return {
+    sweep_id,
+    state: nameState(state, plan, results),
+    detail: complete ? null : detail,
+    trials: countTrials(plan),
+    done: count('done'),
+    failed: count('failed'),
+    cancelled: count('cancelled'),
+    stopped: count('stopped'),
+    notes: isOpen(state) ? await readNotes(root, plan, results) : [],
+    failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id, pool) : [],
+  };
 }
 
 /** What the cohorts in progress wait for, by their progress files. */

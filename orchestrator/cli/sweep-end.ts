@@ -23,7 +23,20 @@ export function nameEnd(
   return state === 'unknown' ? 'not running' : state;
 }
 
-/** The same in a sentence, for a request that comes too late. */
+/** The state of a sweep, open or not, as `status` and the documents of `start` and `watch` say it. */
+export function nameState(
+  state: WorkflowState,
+  plan: Plan,
+  results: readonly TrialResult[],
+): EndedState {
+  const hasEnded =
+    ['unknown', 'finished', 'server out of reach'].includes(state) ||
+    // Another sweep may have finished the rest of a stopped one.
+    (['stopped', 'cancelled'].includes(state) && results.length === countTrials(plan));
+  return hasEnded ? nameEnd(state, plan, results) : state;
+}
+
+/** How an ended sweep ended in a sentence, for a request that comes too late. */
 export async function describeEnd(
   root: string,
   sweepId: string,

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapBounded } from '../base/bounded';
+import { ConfigError } from '../base/errors';
 import { heldOutDigests } from '../sweep/lookup';
 import type { Trial, TrialResult } from '../sweep/types';
 import { listFolders } from './needs';
@@ -21,6 +22,8 @@ export interface PastTrial {
   sweeps: string[];
   /** Whether it was measured on rows that a search held out of train. */
   isHeldOut: boolean;
+  /** Files of it that cannot be read, a sentence for each. */
+  problems: string[];
 }
 
 /** The oldest first; those that are not done last, by id. */
@@ -28,15 +31,22 @@ export async function readHistory(root: string): Promise<PastTrial[]> {
   const owners = await listOwners(root);
   const trials: PastTrial[] = [];
   await mapBounded(await listFolders(join(root, 'trials')), async (id) => {
-    const result = await readDoneResult(root, id);
+    const problems: string[] = [];
+    const orProblem = (error: unknown): null => {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(error.message);
+      return null;
+    };
+    const result = await readDoneResult(root, id).catch(orProblem);
     const written = result && (await stat(join(trialDir(root, id), 'result.json')));
     trials.push({
       trial_id: id,
-      config: await readJson<Trial>(join(trialDir(root, id), 'config.json')),
+      config: await readJson<Trial>(join(trialDir(root, id), 'config.json')).catch(orProblem),
       result,
       when: written ? written.mtime.toISOString() : null,
       sweeps: owners.get(id)?.sweeps ?? [],
       isHeldOut: owners.get(id)?.isHeldOut ?? false,
+      problems,
     });
   });
   const order = ({ when, trial_id: id }: PastTrial) => `${when ?? '~'} ${id}`;

@@ -40,10 +40,29 @@ test('a part of the seeds is reported on without running anything', async () => 
 
 test('with --json, the report that the document names is there, and its numbers', async () => {
   const { stdout } = await place.run([...START, '--seeds', '2', '--json']);
-  const { report, results } = JSON.parse(stdout) as { report: string; results: unknown[] };
+  const { report, results, state } = JSON.parse(stdout) as Record<string, string>;
+  expect(state).toBe('complete');
   expect(results).toHaveLength(1);
   for (const name of ['report.md', 'report.html', 'report.json', 'results.csv', 'plot.svg'])
     expect(existsSync(join(report, '..', name))).toBe(true);
+});
+
+test('a broken result hides nothing else from `status` and `history`', async () => {
+  const { results } = JSON.parse((await place.run([...START, '--json'])).stdout) as {
+    results: { trial_id: string }[];
+  };
+  const path = join(place.root, 'trials', results[0]!.trial_id, 'result.json');
+  const before = readFileSync(path, 'utf8');
+  writeFileSync(path, '{"bro');
+  const status = await place.run(['status']);
+  const history = await place.run(['history']);
+  writeFileSync(path, before);
+  expect(status.stdout).toMatch(/\ns-\w+ +unreadable +\S+result\.json: is not complete JSON/);
+  expect(status.stdout).toMatch(/\ns-\w+ +complete +1 of 1 trials done\n/);
+  expect(history.stdout).toMatch(
+    / accuracy (.|\n)* unreadable (.|\n)*result\.json: is not complete JSON/,
+  );
+  expect([status.status, history.status]).toEqual([0, 0]);
 });
 
 test('a second name for the same trials gets a report of its own, with --detach, too', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writePlan } from '../../../orchestrator/store/plan-store';
@@ -25,4 +25,20 @@ test('every trial is there once, with its sweeps; those that are done first', as
     sweeps: [one.sweep_id, two.sweep_id].sort(),
   });
   expect(history.slice(1).map(({ when }) => when)).toEqual([null, null, null, null, null]);
+});
+
+test('a broken file is told of its trial, and hides no other', async () => {
+  const plan = buildPlan({ seeds: [3] });
+  const [first, second] = plan.trials;
+  for (const trial of [first!, second!])
+    await writeResult(root, plan.sweep_id, buildResult(plan, trial, { accuracy: 0.8 }));
+  const path = join(root, 'trials', first!.id, 'result.json');
+  writeFileSync(path, '{"bro');
+  const history = await readHistory(root);
+  const find = (id: string) => history.find(({ trial_id }) => trial_id === id)!;
+  expect(find(second!.id)).toMatchObject({ result: { status: 'done' }, problems: [] });
+  expect(find(first!.id)).toMatchObject({
+    ...{ result: null, when: null },
+    problems: [expect.stringMatching(`^${path}: is not complete JSON .*; remove it to go on$`)],
+  });
 });
