@@ -1,8 +1,10 @@
 /** Finds what a user names by an id: here, or where services were started last. */
+import { join } from 'node:path';
 import { UserError } from '../base/errors';
+import { quoteCommand } from '../base/shell-quote';
 import { suggestion } from '../base/suggest';
 import { readKnownPlaces, type KnownPlace } from '../runtime/known-places';
-import { artifactRoot, stateDirectory } from '../runtime/paths';
+import { artifactRoot, stateDirectory, USUAL } from '../runtime/paths';
 import { readRuntimeConfig } from '../runtime/runtime-config';
 import { listSweeps } from '../store/sweep-store';
 import { ambiguous, findId, matchIds } from './find-id';
@@ -105,17 +107,24 @@ function choose(word: string, found: readonly (Found & { folder: string })[]): F
   if (ids.length > 1) throw ambiguous(word, ids);
   const { id, root, stateDir, folder } = found[0]!;
   // Several state directories may have had one root: the last one counts.
-  const roots = new Map(found.toReversed().map((each) => [each.root, each.folder]));
+  const roots = new Map(found.toReversed().map((each) => [each.root, each]));
   if (roots.size > 1) {
+    const places = [...roots.values()].reverse().map(describePlace);
     throw new UserError(
-      `${id} is in several folders: ${[...roots.values()].reverse().join(', ')}`,
+      `${id} is in several places: ${places.join(', ')}`,
       2,
-      'Give the command in one of them, or name --root and --state-dir.',
+      'Give the command in one of these folders, or with these --root and --state-dir.',
     );
   }
   namePlaces(root, stateDir);
   printNote(`… ${id.padEnd(22)} in ${folder}\n`);
   return { id, root, stateDir };
+}
+
+/** Its folder, if a command there works on it; else the options with which one does. */
+function describePlace({ folder, root, stateDir }: KnownPlace): string {
+  const isUsual = root === join(folder, USUAL.root) && stateDir === join(folder, USUAL.stateDir);
+  return isUsual ? folder : quoteCommand('--root', root, '--state-dir', stateDir);
 }
 
 function describeOthers(places: readonly KnownPlace[]): string {

@@ -12,12 +12,15 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** The longest socket path that Linux accepts, in bytes. Node silently cuts longer ones. */
 const MAX_SOCKET_PATH = 107;
 
+/** Where they are in a working directory if nobody says otherwise. */
+export const USUAL = { root: 'checkpoints', stateDir: '.sa-orch' } as const;
+
 /**
  * Absolute directory for the state of one checkout (database, logs, process ids): the option, else
  * SA_ORCH_STATE, else `.sa-orch` in the working directory.
  */
 export function stateDirectory(option?: string, env: Env = process.env): string {
-  return resolve(option ?? env.SA_ORCH_STATE ?? '.sa-orch');
+  return resolve(option ?? env.SA_ORCH_STATE ?? USUAL.stateDir);
 }
 
 /**
@@ -25,7 +28,7 @@ export function stateDirectory(option?: string, env: Env = process.env): string 
  * `checkpoints` in the working directory.
  */
 export function artifactRoot(option?: string, env: Env = process.env): string {
-  return resolve(option ?? env.SA_ORCH_ROOT ?? 'checkpoints');
+  return resolve(option ?? env.SA_ORCH_ROOT ?? USUAL.root);
 }
 
 /**

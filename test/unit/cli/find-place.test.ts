@@ -19,14 +19,18 @@ afterEach(() => {
 });
 
 /** A folder with sweeps, in which services were started. */
-function makePlace(name: string, ...sweeps: string[]) {
+const makePlace = (name: string, ...sweeps: string[]) =>
+  makePlaceFrom(join(folder, name), name, ...sweeps);
+
+/** The same, where they were started in another folder. */
+function makePlaceFrom(from: string, name: string, ...sweeps: string[]) {
   const place = join(folder, name);
   const root = join(place, 'checkpoints');
   for (const id of sweeps) {
     mkdirSync(join(root, 'sweeps', id), { recursive: true });
     writeFileSync(join(root, 'sweeps', id, 'plan.json'), '{}');
   }
-  const found = { folder: place, root, stateDir: join(place, '.sa-orch') };
+  const found = { folder: from, root, stateDir: join(place, '.sa-orch') };
   rememberPlace(found, env);
   return found;
 }
@@ -45,10 +49,20 @@ test('ids that begin alike, and the same sweep in two folders, are told apart', 
   const b = makePlace('b', 'glue-12');
   await expect(find('glue-1')).rejects.toThrow('glue-1 is the beginning of glue-12, glue-13');
   await expect(find('glue-12')).rejects.toThrow(
-    `glue-12 is in several folders: ${join(folder, 'b')}, ${join(folder, 'a')}`,
+    `glue-12 is in several places: ${join(folder, 'b')}, ${join(folder, 'a')}`,
   );
   await expect(find('glue-12', { root })).resolves.toMatchObject({ root });
   await expect(find('glue-12', { root: b.root })).resolves.toMatchObject({ root: b.root });
+});
+
+test('places of one folder are told apart by what names them', async () => {
+  const a = makePlace('a', 'glue-12');
+  const b = makePlaceFrom(a.folder, 'b', 'glue-12');
+  await expect(find('glue-12')).rejects.toMatchObject({
+    message:
+      `glue-12 is in several places: --root ${b.root} --state-dir ${b.stateDir}, ` + a.folder,
+    hint: 'Give the command in one of these folders, or with these --root and --state-dir.',
+  });
 });
 
 test('a sweep that is nowhere: the folders are named, unless the user named one', async () => {
