@@ -6,6 +6,7 @@ import type { Client } from '@temporalio/client';
 import { measureBaselines } from '../report/baselines';
 import { renderTable } from '../report/table';
 import { writeReport } from '../report/write';
+import { beganWith } from '../store/asked';
 import { sweepDir } from '../store/sweep-store';
 import { countTrials } from '../sweep/search';
 import type { TrialResult } from '../sweep/types';
@@ -17,8 +18,9 @@ import { printJson, printNote, printText } from './output';
 import { INTERRUPTED } from './set-up';
 import { nameState } from './sweep-end';
 
-const AFTER_A_STOP =
-  '  go on       the same `sa-orch start`, once the cause is gone;\n' +
+/** @param command the one that began the sweep */
+const afterAStop = (command: string): string =>
+  `  go on       the same \`sa-orch ${command}\`, once the cause is gone;\n` +
   '              --retry-failed reruns what failed, --max-failures 0 never stops';
 
 /**
@@ -77,9 +79,10 @@ export async function attach(
       const { columns } = process.stdout;
       const table = renderTable(snapshot.plan, results, baselines, columns);
       printText(`\n${table}\n\nreport  ${report}\n`);
-      if (state === 'stopped' && !complete)
-        printNote(`${sweepId} stopped: ${detail}\n${AFTER_A_STOP}\n`);
-      else if (state !== 'finished' && !complete)
+      if (state === 'stopped' && !complete) {
+        const goOn = afterAStop(await beganWith(root, sweepId));
+        printNote(`${sweepId} stopped: ${detail}\n${goOn}\n`);
+      } else if (state !== 'finished' && !complete)
         printNote(`${sweepId} ${state}${detail ? `: ${detail}` : ''}\n`);
     }
     process.exitCode = complete ? 0 : 1;

@@ -14,6 +14,7 @@ import { readRuntimeConfig } from '../runtime/runtime-config';
 import { connectTemporal } from '../runtime/temporal-client';
 import { askCapabilities } from '../runtime/trainer-health';
 import { readTrainers } from '../trainer-client/registry';
+import { beganWith } from '../store/asked';
 import { hasPlan } from '../store/plan-store';
 import { cancelTrial } from './cancel-trial';
 import { findSweep, type FoundSweep } from './find-place';
@@ -160,7 +161,7 @@ async function answerEnded(
   const hint =
     end === 'complete' || end === 'finished'
       ? `\`sa-orch report ${quoteWord(sweepId)}\` shows its table.`
-      : 'The `sa-orch start` that began it runs what is left.';
+      : `The \`sa-orch ${await beganWith(root, sweepId)}\` that began it runs what is left.`;
   throw new UserError(`${sentence}, so there is nothing to ${name}`, 2, hint);
 }
 
@@ -171,7 +172,7 @@ async function answerEnded(
  */
 async function setMode(
   client: Client,
-  { sweepId, stateDir }: FoundSweep,
+  { sweepId, root, stateDir }: FoundSweep,
   mode: Mode,
 ): Promise<Mode> {
   try {
@@ -184,7 +185,8 @@ async function setMode(
       throw new UserError(
         `${sweepId} is being cancelled, so it cannot be ${name}`,
         2,
-        'Once it has ended, the `sa-orch start` that began it runs what is left.',
+        `Once it has ended, the \`sa-orch ${await beganWith(root, sweepId)}\` that began it runs ` +
+          'what is left.',
       );
     }
     if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;

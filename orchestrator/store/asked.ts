@@ -20,6 +20,12 @@ export function writeAsked(root: string, sweepId: string, asked: Asked): Promise
 export const hasAsked = (root: string, sweepId: string): boolean =>
   stampFile(askedPath(root, sweepId)) !== null;
 
+/** The command that began a sweep; `start`, too, where an earlier version did not write it down. */
+export async function beganWith(root: string, sweepId: string): Promise<'start' | 'run'> {
+  const asked = await readJson<Asked>(askedPath(root, sweepId));
+  return asked?.file === null ? 'run' : 'start';
+}
+
 /** @throws UserError (exit 2) if an earlier version started the sweep, with the way out */
 export async function readAsked(root: string, sweepId: string): Promise<Asked> {
   const asked = await readJson<Asked>(askedPath(root, sweepId));
@@ -28,8 +34,8 @@ export async function readAsked(root: string, sweepId: string): Promise<Asked> {
     `${sweepId} has no asked.json: an earlier version of sa-orch started it, which did not write ` +
       'down what was asked for',
     2,
-    'The `sa-orch start` that began it writes that down and runs nothing twice. Then this can be ' +
-      'done.',
+    'The `sa-orch start` or `sa-orch run` that began it writes that down and runs nothing twice. ' +
+      'Then this can be done.',
   );
 }
 
