@@ -57,6 +57,7 @@ export async function setUpTrainer(
  * the GPU of that number exists.
  *
  * @param ownPython the user's own interpreter, whose PyTorch may have GPUs of other makers
+ * @param asked the option with its value, as the user gave it
  * @throws UserError (exit 2) if trainers of this framework cannot choose the device, or there is no
  *   GPU
  */
@@ -65,18 +66,20 @@ export function checkDevice(
   device: DeviceName | null,
   ownPython: string | null,
   hasGpu = detectGpu(),
+  asked = `--device ${device}`,
 ): void {
   if (device?.startsWith('cuda') && !hasGpu && (framework === 'tfjs' || ownPython === null))
     throw new UserError(
-      `--device ${device}: there is no NVIDIA GPU here, or no driver for it`,
+      `${asked}: there is no NVIDIA GPU here, or no driver for it`,
       2,
-      'Remove it, or use --device cpu. Services that were started here with it forget it with ' +
+      `Remove it, or use ${asked.split(' ')[0]} cpu. ` +
+        'Services that were started here with it forget it with ' +
         '`sa-orch down`.',
     );
   if (framework !== 'tfjs' || !device?.includes(':')) return;
   const [, index] = device.split(':');
   throw new UserError(
-    `--device ${device}: the tfjs trainer uses the first visible GPU`,
+    `${asked}: the tfjs trainer uses the first visible GPU`,
     2,
     `Use --device cuda with CUDA_VISIBLE_DEVICES=${index}.`,
   );

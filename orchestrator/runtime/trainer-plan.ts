@@ -82,7 +82,7 @@ export function refuseUnusable(
   if (options.devices === undefined) checkDevice(framework, options.device ?? null, ownPython);
   // Which GPU it is, each trainer is told by its own CUDA_VISIBLE_DEVICES.
   else if (options.devices.some((device) => device !== 'cpu'))
-    checkDevice(framework, 'cuda', ownPython);
+    checkDevice(framework, 'cuda', ownPython, undefined, `--devices ${options.devices.join(',')}`);
 }
 
 /** The interpreter that the user names, by its absolute path. */

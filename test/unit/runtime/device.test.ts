@@ -34,6 +34,11 @@ describe('the device', () => {
       for (const device of [null, 'auto', 'cpu'] as const)
         expect(() => checkDevice(framework, device, null, false)).not.toThrow();
     }
+    const asked = '--devices cpu,cuda:1';
+    expect(catchError(() => checkDevice('torch', 'cuda', null, false, asked))).toMatchObject({
+      message: '--devices cpu,cuda:1: there is no NVIDIA GPU here, or no driver for it',
+      hint: expect.stringMatching(/^Remove it, or use --devices cpu\. Services/) as string,
+    });
     expect(() => checkDevice('torch', 'cuda:1', '/opt/rocm/bin/python', false)).not.toThrow();
   });
 
