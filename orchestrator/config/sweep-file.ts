@@ -33,31 +33,28 @@ function resemble(name: string): string {
 }
 
 /**
- * The file that is meant by a path or by the name of one in `configs/sweeps` (without `.yaml`).
+ * The file that is meant by a path or by the name of one in `configs/sweeps` (without `.yaml`), such
+ * as `glue` or `published/glue`. A file that is there comes before a name with a slash.
  *
  * @throws ConfigError if there is none
  */
 export function findSweepFile(nameOrFile: string): string {
-  if (/\.ya?ml$/.test(nameOrFile) || nameOrFile.includes('/')) {
-    const oddity = findOddity(nameOrFile);
-    if (oddity !== undefined) {
-      const message =
-        `${oddity}; give the path of a sweep file or the name of one in ` + 'configs/sweeps';
-      throw new ConfigError({ where: nameOrFile, message });
-    }
-    return nameOrFile;
-  }
   const folder = join(packageRoot(), 'configs', 'sweeps');
-  const names = readdirSync(folder)
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.yaml'))
     .map((file) => file.slice(0, -'.yaml'.length))
     .sort();
-  if (!names.includes(nameOrFile)) {
-    const known = `must be one of ${names.join(', ')}${suggestion(nameOrFile, names)}`;
-    throw new ConfigError({
-      where: folder,
-      message: `no sweep is named "${nameOrFile}"; ${known} (or a path that ends in .yaml)`,
-    });
+  const isPath = /\.ya?ml$/.test(nameOrFile) || nameOrFile.includes('/');
+  const oddity = isPath ? findOddity(nameOrFile) : undefined;
+  if (isPath && oddity === undefined) return nameOrFile;
+  if (names.includes(nameOrFile)) return join(folder, `${nameOrFile}.yaml`);
+  if (isPath) {
+    const message = `${oddity}; give the path of a sweep file or the name of one in configs/sweeps`;
+    throw new ConfigError({ where: nameOrFile, message });
   }
-  return join(folder, `${nameOrFile}.yaml`);
+  const known = `must be one of ${names.join(', ')}${suggestion(nameOrFile, names)}`;
+  throw new ConfigError({
+    where: folder,
+    message: `no sweep is named "${nameOrFile}"; ${known} (or a path that ends in .yaml)`,
+  });
 }

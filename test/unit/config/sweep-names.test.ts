@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { packageRoot } from '../../../common/package';
+import { findSweepFile } from '../../../orchestrator/config/sweep-file';
 import { loadSweepConfig } from '../../../orchestrator/config/load';
 
 let folder: string;
@@ -47,6 +49,19 @@ describe('the name of a sweep', () => {
   it('is checked where it is written, too', () => {
     expect(() => loadSweepConfig(named('s.yaml', `name: my sweep\n${body}`))).toThrow(
       /s\.yaml:1: name: .* must be up to 100 of a–z, A–Z, 0–9/,
+    );
+  });
+});
+
+describe('a sweep of configs/sweeps', () => {
+  it.each(['glue', 'published/glue'])('is found by its name, %s', (name) => {
+    expect(findSweepFile(name)).toBe(join(packageRoot(), 'configs', 'sweeps', `${name}.yaml`));
+  });
+
+  it('is named with its folder where the name is unknown', () => {
+    expect(() => findSweepFile('glu')).toThrow(/must be one of .*, glue, .*, published\/glue, /);
+    expect(() => findSweepFile('published/nosuch')).toThrow(
+      'published/nosuch: there is no such file; give the path of a sweep file or the name of one',
     );
   });
 });
