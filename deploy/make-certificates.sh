@@ -37,10 +37,12 @@ if ! is_valid "$authority"; then
     echo "$authority is not valid any more: run this once in the folder that it links to" >&2
     exit 1
   fi
+  void=
+  if [ -e "$authority/cert.pem" ]; then void=': certificates of the earlier one are void'; fi
   make_key "$authority"
   openssl req -x509 -new -key "$authority/key.pem" -days $DAYS -subj '/CN=sa-orch authority' \
     -addext 'keyUsage=critical,keyCertSign,cRLSign' -out "$authority/cert.pem"
-  echo "made $authority: certificates of an earlier one are void"
+  echo "made $authority$void"
 fi
 
 names=
