@@ -66,18 +66,18 @@ async function clean(options: CleanOptions): Promise<void> {
   const [root, stateDir] = [artifactRoot(options.root), stateDirectory(options.stateDir)];
   const { dryRun = false, yes = false, json = false, caches = false, olderThan = 0 } = options;
   const canAsk = !json && process.stdin.isTTY;
-  if (!dryRun && !yes && !canAsk) {
-    throw new UserError(
-      `removing needs --yes ${json ? 'with --json' : 'without a terminal'}`,
-      2,
-      '`sa-orch clean --dry-run` shows what would go.',
-    );
-  }
   refuseForeignFolder(root);
   const lock = dryRun ? null : lockRoot(root);
   try {
     const search = { root, stateDir, sweep: options.sweep, olderThan, caches };
     const { found, kept } = await findRemovable(search);
+    if (found.length > 0 && !dryRun && !yes && !canAsk) {
+      throw new UserError(
+        `removing needs --yes ${json ? 'with --json' : 'without a terminal'}`,
+        2,
+        '`sa-orch clean --dry-run` shows what would go.',
+      );
+    }
     if (!json) printFound(root, found, kept);
     const goes = !dryRun && found.length > 0 && (yes || (await confirm(found)));
     const removed = goes ? await removeAll(root, found) : [];
