@@ -109,7 +109,8 @@ export function describeWork({ cohort, work, trials, rows_per_s, seconds }: Trai
 
 /** The same of a trainer that does not work now: `nothing: 10 trials of c01-mrpc wait for it`. */
 export function describeIdleWork({ cohort, trials }: TrainerWork): string {
-  return `nothing: ${plural(trials, 'trial')} of ${cohort} ${trials === 1 ? 'waits' : 'wait'} for it`;
+  const wait = trials === 1 ? 'waits' : 'wait';
+  return `nothing: ${plural(trials, 'trial')} of ${cohort} ${wait} for it`;
 }
 
 /** Why a sweep without a trainer waits; null if it has one, or asks for none. */

@@ -23,7 +23,7 @@ export function nameEnd(
   return state === 'unknown' ? 'not running' : state;
 }
 
-/** The state of a sweep, open or not, as `status` and the documents of `start` and `watch` say it. */
+/** A sweep's state, open or not, as `status` and the documents of `start` and `watch` say it. */
 export function nameState(
   state: WorkflowState,
   plan: Plan,

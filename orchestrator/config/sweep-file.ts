@@ -33,8 +33,8 @@ function resemble(name: string): string {
 }
 
 /**
- * The file that is meant by a path or by the name of one in `configs/sweeps` (without `.yaml`), such
- * as `glue` or `published/glue`. A file that is there comes before a name with a slash.
+ * The file that is meant by a path or by the name of one in `configs/sweeps` (without `.yaml`):
+ * `glue`, `published/glue`. A file that is there comes before a name with a slash.
  *
  * @throws ConfigError if there is none
  */

@@ -40,7 +40,9 @@ test('a part of the seeds is reported on without running anything', async () => 
 
 test('with --json, the report that the document names is there, and its numbers', async () => {
   const { stdout } = await place.run([...START, '--seeds', '2', '--json']);
-  const { report, results, state } = JSON.parse(stdout) as Record<string, string>;
+  const { report, results, state } = JSON.parse(stdout) as Record<'report' | 'state', string> & {
+    results: unknown[];
+  };
   expect(state).toBe('complete');
   expect(results).toHaveLength(1);
   for (const name of ['report.md', 'report.html', 'report.json', 'results.csv', 'plot.svg'])

@@ -59,7 +59,7 @@ describe('a mistyped command line', () => {
   });
 });
 
-test.each([
+test.each<[string[], RegExp, unknown]>([
   [
     ['plan', '--json', '--seeds', 'x', '--sweep', 't.yaml'],
     /^option '--seeds <list>' argument 'x' is invalid. must be a list of seeds/,
