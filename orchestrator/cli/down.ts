@@ -40,6 +40,7 @@ export function downCommand(): Command {
             for (const id of ended) onProgress('!', id, 'ended: its files were removed');
             for (const id of paused)
               onProgress('…', id, `stays paused; ${howToGoOn(stateDir, id)}`);
+            return paused;
           },
           onProgress,
         });

@@ -9,6 +9,7 @@ import { connectTemporal, isServerStopped } from '../runtime/temporal-client';
 import { describeReplacedRoot } from '../runtime/replaced-root';
 import { isTrainerName, readRuntimeConfig } from '../runtime/runtime-config';
 import { runtimeStatus, type ServiceStatus } from '../runtime/status';
+import { readSupervisorState } from '../runtime/supervisor-state';
 import { trainerStatuses } from '../runtime/trainer-status';
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
@@ -158,22 +159,30 @@ async function sweepLines(
   stateDir: string,
   pool: Pool | undefined,
 ): Promise<SweepLine[]> {
-  const away: WorkflowState = isServerStopped(stateDir) ? 'unknown' : 'server out of reach';
+  const isStopped = isServerStopped(stateDir);
+  const paused = isStopped ? (readSupervisorState(stateDir)?.paused ?? []) : [];
+  const nameAway = (id: string): WorkflowState =>
+    paused.includes(id) ? 'paused' : isStopped ? 'unknown' : 'server out of reach';
   const lines: SweepLine[] = [];
   const open = client ? await listOpenSweeps(client, stateDir).catch(() => []) : [];
   for (const { sweepId, isLost } of open) if (isLost) lines.push(lostLine(sweepId));
   for (const sweep_id of await listSweeps(root)) {
     if (lines.some((line) => line.sweep_id === sweep_id)) continue;
-    const line = sweepLine(client, root, sweep_id, away, pool).catch((error: unknown) => {
-      if (error instanceof ConfigError) return emptyLine(sweep_id, 'unreadable', error.message);
-      throw error;
-    });
+    const line = sweepLine(client, root, sweep_id, nameAway(sweep_id), pool).catch(
+      (error: unknown) => {
+        if (error instanceof ConfigError) return emptyLine(sweep_id, 'unreadable', error.message);
+        throw error;
+      },
+    );
     lines.push(await line);
   }
   return lines;
 }
 
-/** @throws ConfigError if one of its files cannot be read */
+/**
+ * @param away its state if the server is away
+ * @throws ConfigError if one of its files cannot be read
+ */
 async function sweepLine(
   client: Client | null,
   root: string,
@@ -186,7 +195,7 @@ async function sweepLine(
   const count = (status: string) => results.filter((result) => result.status === status).length;
   const { state, detail } = client
     ? await workflowState(client, sweep_id)
-    : { state: away, detail: null };
+    : { state: away, detail: away === 'paused' ? describePause(sweep_id) : null };
   const complete = results.length === countTrials(plan);
   return {
     sweep_id,
@@ -197,7 +206,7 @@ async function sweepLine(
     failed: count('failed'),
     cancelled: count('cancelled'),
     stopped: count('stopped'),
-    notes: isOpen(state) ? await readNotes(root, plan, results) : [],
+    notes: client && isOpen(state) ? await readNotes(root, plan, results) : [],
     failing: client && isOpen(state) ? await findFailingActivities(client, sweep_id, pool) : [],
   };
 }
@@ -222,6 +231,10 @@ function emptyLine(sweep_id: string, state: SweepLine['state'], detail: string):
   const counts = { trials: 0, done: 0, failed: 0, cancelled: 0, stopped: 0 };
   return { sweep_id, state, detail, ...counts, notes: [], failing: [] };
 }
+
+/** Of one that `down` has left so. */
+const describePause = (id: string): string =>
+  `\`sa-orch up\` and then \`sa-orch resume ${quoteWord(id)}\` continue it`;
 
 const lostLine = (id: string): SweepLine =>
   emptyLine(id, 'lost', `its files were removed; \`sa-orch cancel ${quoteWord(id)}\` ends it`);

@@ -19,8 +19,11 @@ const SUPERVISOR_GRACE_MS = 2 * DEFAULT_POLICY.stopGraceMs + 15_000;
 
 export interface DownOptions {
   stateDir: string;
-  /** Called before anything is stopped if sweeps may be open; may refuse by throwing. */
-  beforeStop: () => Promise<void>;
+  /**
+   * Called before anything is stopped if sweeps may be open; may refuse by throwing. Returns the
+   * ids of paused ones.
+   */
+  beforeStop: () => Promise<readonly string[]>;
   onProgress: OnProgress;
 }
 
@@ -36,7 +39,8 @@ export async function down({ stateDir, beforeStop, onProgress }: DownOptions): P
   const living = (readSupervisorState(stateDir)?.services ?? []).filter((service) =>
     isAlive(service.process),
   );
-  if (living.some(({ name }) => name === 'temporal' || name === 'worker')) await beforeStop();
+  const mayBeOpen = living.some(({ name }) => name === 'temporal' || name === 'worker');
+  const paused = mayBeOpen ? await beforeStop() : [];
   if (supervisor) await terminate(supervisor, SUPERVISOR_GRACE_MS);
   // What is left by a supervisor that died earlier or had to be killed.
   const placeOf = (name: string) => ['worker', 'trainer', 'temporal'].indexOf(name.split('-')[0]!);
@@ -47,25 +51,29 @@ export async function down({ stateDir, beforeStop, onProgress }: DownOptions): P
         : 'stopped';
     onProgress('✓', name, how === 'killed' ? 'killed: it did not stop in time' : 'stopped');
   }
-  recordEnd(stateDir);
+  recordEnd(stateDir, paused);
   const root = readRuntimeConfig(stateDir)?.root;
   removeRuntimeConfig(stateDir);
   if (root !== undefined) unlistTrainers(stateDir, root);
   return [...living.map(({ name }) => name), ...(supervisor ? ['supervisor'] : [])];
 }
 
-/** Writes down, for the next start, what a supervisor that was killed could not: the end in order. */
-function recordEnd(stateDir: string): void {
+/**
+ * Writes down which sweeps were paused and, for the next start, what a supervisor that was killed
+ * could not: the end in order.
+ */
+function recordEnd(stateDir: string, paused: readonly string[]): void {
   const state = readSupervisorState(stateDir);
-  if (state === undefined || state.services.every((record) => record.state === 'stopped')) return;
+  const isWritten = state?.services.every((record) => record.state === 'stopped');
+  if (state === undefined || (isWritten && paused.length === 0)) return;
   const stop = (record: ServiceRecord): ServiceRecord =>
     isAlive(record.process)
       ? record
       : { ...record, state: 'stopped', process: null, token: null, readySince: null };
   try {
-    writeSupervisorState(stateDir, { ...state, services: state.services.map(stop) });
+    writeSupervisorState(stateDir, { ...state, services: state.services.map(stop), paused });
   } catch (error) {
-    // Then the next start counts a restart too many.
+    // Then the next start counts a restart too many, and `status` knows of no pause.
     if (!isDiskFull(error)) throw error;
   }
 }

@@ -49,6 +49,8 @@ export interface SupervisorState {
   format: 1;
   supervisor: ProcessIdentity;
   services: ServiceRecord[];
+  /** Sweeps that were paused when `down` stopped the services; the next start drops it. */
+  paused?: readonly string[];
 }
 
 /** For people, in a sentence: `the Temporal server`, `the trainer`, `trainer-2`. */
@@ -70,6 +72,7 @@ export function readSupervisorState(stateDir: string): SupervisorState | undefin
   if (content === undefined) return undefined;
   const state = parseObject<SupervisorState>(path, content);
   if (!Array.isArray(state.services)) throw brokenFile(path, 'lists no services');
+  if (!Array.isArray(state.paused ?? [])) throw brokenFile(path, 'has no list in `paused`');
   return state;
 }
 

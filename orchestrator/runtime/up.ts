@@ -154,7 +154,7 @@ function startSupervisor(stateDir: string): void {
  * one that was wrong must work.
  */
 async function undo(stateDir: string, last: RuntimeConfig | undefined): Promise<void> {
-  const noSweep = () => Promise.resolve();
+  const noSweep = () => Promise.resolve([]);
   await down({ stateDir, beforeStop: noSweep, onProgress: () => undefined });
   if (last !== undefined) writeRuntimeConfig(stateDir, last);
 }

@@ -53,6 +53,8 @@ describeTrainer('with a trainer of one’s own', () => {
       /· retry +no trial of it has failed(.|\n)*but paused; `\S+ \S+ resume long-\w+` continues it/,
     );
     expect(await type('down')).toEqual([0, expect.stringMatching(/long-\w+ +stays paused; `/)]);
+    const paused = /long-\w+ +paused +0 of 2 trials done +`.* up` and then `.* continue it\n/;
+    expect(await type('status')).toEqual([0, expect.stringMatching(paused)]);
     await place.run(['up', '--trainer', toys.address]);
     expect(await type('resume', 'long')).toEqual([0, expect.stringMatching(/ resumed; /)]);
     expect(await type('cancel', 'long')).toEqual([0, expect.stringMatching(/ is being cancelled/)]);

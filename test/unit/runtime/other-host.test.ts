@@ -26,7 +26,7 @@ const onProgress = () => undefined;
 const commands: [string, () => unknown][] = [
   ['status', () => runtimeStatus(stateDir)],
   ['up', () => ensureUp({ stateDir, root: join(stateDir, 'root'), onProgress })],
-  ['down', () => down({ stateDir, beforeStop: () => Promise.resolve(), onProgress })],
+  ['down', () => down({ stateDir, beforeStop: () => Promise.resolve([]), onProgress })],
 ];
 
 test.each(commands)('%s names the host and the way out, with exit status 2', async (_, command) => {

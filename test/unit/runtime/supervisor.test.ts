@@ -232,7 +232,7 @@ describe('the supervisor', () => {
     supervisors[0]?.tick();
     const { process: first } = makeRecord('trainer');
     const nothing = () => undefined;
-    await down({ stateDir: folder, beforeStop: () => Promise.resolve(), onProgress: nothing });
+    await down({ stateDir: folder, beforeStop: () => Promise.resolve([]), onProgress: nothing });
     expect(isAlive(first)).toBe(false);
     expect(makeRecord('trainer')).toMatchObject({ state: 'stopped', process: null });
     supervise(services);
