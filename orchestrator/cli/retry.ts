@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { UserError } from '../base/errors';
 import { plural } from '../base/plural';
 import { connectTemporal, isServerStopped } from '../runtime/temporal-client';
-import { readAsked } from '../store/asked';
+import { beganWith, readAsked } from '../store/asked';
 import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { listLeaving } from './change-open';
@@ -43,7 +43,7 @@ async function retry(word: string, options: RetryCommandOptions): Promise<void> 
     throw new UserError(
       `${trial} has not failed in ${sweepId}: it is yet to run`,
       2,
-      'The `sa-orch start` that began the sweep runs what is left.',
+      `The \`sa-orch ${await beganWith(root, sweepId)}\` that began the sweep runs what is left.`,
     );
   if (result?.status === 'stopped')
     throw new UserError(
