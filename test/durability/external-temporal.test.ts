@@ -1,6 +1,6 @@
 /**
  * A Temporal server of the users' own, two of whom share trainers through one artifact root: both
- * their workers serve it, and each sweep has half of the trainers' time, though the jobs of one take
+ * their workers serve it, and each sweep has half of the trainers' time, though one's jobs take
  * longer.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
