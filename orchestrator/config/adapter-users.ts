@@ -28,8 +28,9 @@ const USERS: Record<Exclude<keyof AdapterKeys, 'kind' | 'attention' | 'ffn'>, Us
   learned_scale: ({ ffn }) => FFN_MODULES[ffn].form === 'bottleneck',
 };
 
+/** Whether a key changes anything in an adapter of such modules. */
+export const usesKey = (key: keyof typeof USERS, modules: Modules): boolean => USERS[key](modules);
+
 /** The keys of these that an adapter of such modules has no use for. */
-export function listUnusedKeys(keys: object, modules: Modules): string[] {
-  const users: Record<string, Uses> = USERS;
-  return Object.keys(keys).filter((key) => users[key]?.(modules) === false);
-}
+export const listUnusedKeys = (keys: object, modules: Modules): string[] =>
+  Object.keys(keys).filter((key) => key in USERS && !usesKey(key as keyof typeof USERS, modules));

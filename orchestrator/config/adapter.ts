@@ -3,15 +3,10 @@ import { ADAPTER_KINDS, type AdapterKind } from '../../common/vocabulary/adapter
 import { ATTENTION_MODULES } from '../../common/vocabulary/attention-modules';
 import { FFN_MODULES } from '../../common/vocabulary/ffn-modules';
 import type { ModuleRow } from '../../common/vocabulary/module-row';
-import {
-  hasBottleneck,
-  hasLora,
-  hasMatrices,
-  hasVirtualTokens,
-  hasZeroUpInPaper,
-} from '../sweep/adapters';
+import { hasBottleneck, hasLora, hasVirtualTokens, hasZeroUpInPaper } from '../sweep/adapters';
 import type { AdapterConfig } from '../sweep/types';
 import type { AdapterAxes, AdapterKeys } from './adapter-schema';
+import { usesKey } from './adapter-users';
 import type { Compat } from './compat';
 import { DEFAULT_ADAPTER, DEFAULT_ADAPTER_KIND, OFFICIAL_LORA } from './defaults';
 
@@ -56,12 +51,11 @@ export function completeAdapter(
   const kind: AdapterKind = ADAPTER_KINDS[keys.kind ?? DEFAULT_ADAPTER_KIND];
   const modules = chooseModules(keys);
   const { attention, ffn } = modules;
-  const bottleneck = hasBottleneck(modules);
+  const uses = (key: Parameters<typeof usesKey>[0]): boolean => usesKey(key, modules);
   const { lora_alpha, init } = compat === 'official' ? OFFICIAL_LORA : DEFAULT_ADAPTER;
-  const lora = hasLora(modules) ? { lora_alpha, ...(bottleneck ? {} : { init }) } : {};
+  const lora = hasLora(modules) ? { lora_alpha, ...(hasBottleneck(modules) ? {} : { init }) } : {};
   const paper = asInPaper && hasZeroUpInPaper(modules) ? ({ init: 'zero_up' } as const) : {};
   const value = { ...DEFAULT_ADAPTER, ...lora, ...kind.own, ...paper, ...keys };
-  const matrices = hasMatrices(modules);
   const ownFfn = ffn === kind.ffn ? kind.own.ffn_bottleneck : undefined;
   return {
     ...modules,
@@ -70,20 +64,16 @@ export function completeAdapter(
       keys.attention_bottleneck ?? keys.bottleneck,
     ),
     ffn_bottleneck: chooseWidth(FFN_MODULES[ffn], keys.ffn_bottleneck ?? keys.bottleneck ?? ownFfn),
-    scale: bottleneck ? value.scale : 1,
-    norm: bottleneck ? value.norm : 'none',
-    activation: bottleneck ? value.activation : 'relu',
-    init: matrices ? value.init : 'gaussian',
+    scale: uses('scale') ? value.scale : 1,
+    norm: uses('norm') ? value.norm : 'none',
+    activation: uses('activation') ? value.activation : 'relu',
+    init: uses('init') ? value.init : 'gaussian',
     init_std:
-      hasVirtualTokens(modules) || (matrices && value.init === 'gaussian') ? value.init_std : 0,
-    lora_alpha: hasLora(modules) ? value.lora_alpha : 0,
-    prefix_hidden: ATTENTION_MODULES[attention].form === 'prefix' ? value.prefix_hidden : 0,
-    ...(keys.prefix_use && ATTENTION_MODULES[attention].form === 'prefix'
-      ? { prefix_use: keys.prefix_use }
-      : {}),
-    ...(keys.learned_scale && FFN_MODULES[ffn].form === 'bottleneck'
-      ? { learned_scale: true as const }
-      : {}),
+      hasVirtualTokens(modules) || (uses('init') && value.init === 'gaussian') ? value.init_std : 0,
+    lora_alpha: uses('lora_alpha') ? value.lora_alpha : 0,
+    prefix_hidden: uses('prefix_hidden') ? value.prefix_hidden : 0,
+    ...(keys.prefix_use && uses('prefix_use') ? { prefix_use: keys.prefix_use } : {}),
+    ...(keys.learned_scale && uses('learned_scale') ? { learned_scale: true as const } : {}),
   };
 }
 
