@@ -105,7 +105,6 @@ export async function extendOpen(
  * @throws UserError (exit 3) if no worker responds
  */
 export async function listLeaving(client: Client, sweepId: string): Promise<string[]> {
-  if (!isOpen((await workflowState(client, sweepId)).state)) return [];
   try {
     const { leaving = [] } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
       client.workflow.getHandle(sweepId).query(statusQuery),

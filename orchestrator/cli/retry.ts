@@ -8,6 +8,7 @@ import { readPlan } from '../store/plan-store';
 import { readResults } from '../store/sweep-results';
 import { listLeaving } from './change-open';
 import { findTarget } from './find-target';
+import { isOpen, workflowState } from './follow';
 import { printJson, progressLine, progressLineOnStderr, runAction } from './output';
 import { addLaunchOptions, launch, type LaunchOptions } from './start';
 import { requestStored } from './stored-request';
@@ -66,6 +67,7 @@ async function isLeaving(stateDir: string, sweepId: string, trial: string): Prom
   if (isServerStopped(stateDir)) return false;
   const client = await connectTemporal(stateDir);
   try {
+    if (!isOpen((await workflowState(client, sweepId)).state)) return false;
     return (await listLeaving(client, sweepId)).includes(trial);
   } finally {
     await client.connection.close();

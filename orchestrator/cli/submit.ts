@@ -245,10 +245,15 @@ async function changeIfOpen(
   const again = results.filter(
     (each) => ['failed', 'cancelled'].includes(each.status) && retry.isFor(each),
   );
-  const leaving = (await listLeaving(client, sweepId)).filter((id) =>
-    retry.isFor({ trial_id: id, status: 'cancelled' }),
-  );
-  const all = [...new Set([...again.map(({ trial_id }) => trial_id), ...leaving])];
+  const ended = new Set(results.map(({ trial_id }) => trial_id));
+  const open = plan.trials
+    .map(({ id }) => id)
+    .filter((id) => !ended.has(id) && retry.isFor({ trial_id: id, status: 'cancelled' }));
+  const leaving = open.length === 0 ? [] : await listLeaving(client, sweepId);
+  const all = [
+    ...again.map(({ trial_id }) => trial_id),
+    ...open.filter((id) => leaving.includes(id)),
+  ];
   const decided = listDecided(plan);
   const trials = all.filter((id) => !decided.has(id));
   if (all.length === 0) {
