@@ -57,7 +57,7 @@ function mayUseProxy(address: string, env: Env): boolean {
 }
 
 /** Reads `[::1]:7400`, `dns:///box:7400` and `https://box:7400` as well as `box:7400`. */
-function splitAddress(address: string): { host: string; port: string } {
+export function splitAddress(address: string): { host: string; port: string } {
   const bare = address.replace(/^(dns|ipv4|ipv6|https?):\/*/i, '').replace(/\/.*$/, '');
   if (isIP(bare) !== 0) return { host: bare, port: '' };
   const [, host = bare, port = ''] = /^(.*?)(?::(\d+))?$/.exec(bare) ?? [];

@@ -1,7 +1,7 @@
 /** Why no connection to a trainer came about, as far as its port tells. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { findProxy } from '../../common/proxies';
+import { findProxy, splitAddress } from '../../common/proxies';
 import { UserError } from '../base/errors';
 import { CLIENT_TLS, findTls, type TlsFiles } from '../trainer-client/channel';
 
@@ -62,9 +62,8 @@ export const noAnswer = (address: string, why: string): UserError =>
 /** Behind a proxy, and at a socket, nothing is looked at: a socket has no TLS. */
 async function lookAt(address: string): Promise<Port> {
   if (address.startsWith('unix:') || findProxy(address) !== undefined) return 'closed';
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
-  const port = Number(address.slice(colon + 1));
+  const { host, port: text } = splitAddress(address);
+  const port = Number(text);
   if (!(await opens(connectTcp({ host, port }), 'connect'))) return 'closed';
   // gRPC in C refuses whoever does not ask for HTTP/2.
   const tls = connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });

@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net';
 import type { Server, ServerCredentials } from '@grpc/grpc-js';
 import { describeHolder, tryLock, wayOut } from '../../common/lock-file';
 import { isElsewhere } from '../../common/process-identity';
+import { splitAddress } from '../../common/proxies';
 import { systemWords } from '../../common/system-errors';
 
 /** On Linux, sun_path has 108 bytes including its final zero. */
@@ -96,13 +97,12 @@ export class Address {
 
 /** In the system's own words: gRPC's library would write a line of its own to the log. */
 async function refuseUnusablePort(address: string): Promise<void> {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
+  const { host, port } = splitAddress(address);
   const probe = createServer();
   try {
     await new Promise<void>((resolve, reject) => {
       probe.once('error', reject);
-      probe.listen({ host, port: Number(address.slice(colon + 1)) }, resolve);
+      probe.listen({ host, port: Number(port) }, resolve);
     });
   } catch (error) {
     const why = systemWords(error as NodeJS.ErrnoException);
